@@ -1,0 +1,51 @@
+package scim
+
+import "context"
+
+// Permission is one right, as named in the roles of a workspace: "users:create".
+type Permission string
+
+// Actor is who asks: the holder of a token, a source's run, the operator at the
+// command line. It travels in the context, and every change records it.
+type Actor struct {
+	Kind   string // "token", "oauth2", "jwt", "basic", "bootstrap", "source", "operator"
+	ID     string // the token's id (oauth2: of the client secret); the name of source or client
+	Name   string // for people to read
+	Client string // the client that the token belongs to, "" for none
+	// Workspace is the only one the actor may touch; "" is every workspace.
+	Workspace   string
+	Permissions map[Permission]bool
+	// User is the person whom the actor is, which /Me leads to; zero for one that is none.
+	User      Ref
+	All       bool   // holds every permission
+	RequestID string // of the HTTP request or run, for the feed
+}
+
+// Can tells whether the actor holds the permission.
+func (a *Actor) Can(p Permission) bool { return a != nil && (a.All || a.Permissions[p]) }
+
+// Owner is the owner of what the actor creates (Header.Owner).
+func (a *Actor) Owner() string {
+	switch {
+	case a == nil:
+		return ""
+	case a.Kind == "source":
+		return "source:" + a.ID
+	case a.Client != "":
+		return "client:" + a.Client
+	}
+	return ""
+}
+
+type actorKey struct{}
+
+// WithActor returns a context that carries the actor.
+func WithActor(ctx context.Context, a *Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// ActorFrom is the context's actor, nil where there is none.
+func ActorFrom(ctx context.Context) *Actor {
+	a, _ := ctx.Value(actorKey{}).(*Actor)
+	return a
+}
