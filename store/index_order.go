@@ -1,0 +1,121 @@
+package store
+
+import (
+	"slices"
+	"sort"
+)
+
+// order is a counted list of rows: by rank and back, insertion in the square root of its length.
+type order struct {
+	compare func(a, b uint32) int // total: no two rows are equal
+	chunks  [][]uint32
+	n       int
+}
+
+const chunkSize = 512
+
+// build sorts all rows at once.
+func (o *order) build(rows []uint32) {
+	rows = slices.Clone(rows)
+	slices.SortFunc(rows, o.compare)
+	o.chunks, o.n = nil, len(rows)
+	for part := range slices.Chunk(rows, chunkSize*3/4) {
+		o.chunks = append(o.chunks, append(make([]uint32, 0, len(part)), part...))
+	}
+}
+
+// find is where a row stands, or would.
+func (o *order) find(row uint32) (chunk, at int) {
+	chunk = max(0, sort.Search(len(o.chunks), func(i int) bool { return o.compare(o.chunks[i][0], row) > 0 })-1)
+	if len(o.chunks) == 0 {
+		return 0, 0
+	}
+	at = sort.Search(len(o.chunks[chunk]), func(i int) bool { return o.compare(o.chunks[chunk][i], row) >= 0 })
+	return chunk, at
+}
+
+func (o *order) insert(row uint32) {
+	o.n++
+	if len(o.chunks) == 0 {
+		o.chunks = [][]uint32{{row}}
+		return
+	}
+	chunk, at := o.find(row)
+	c := slices.Insert(o.chunks[chunk], at, row)
+	o.chunks[chunk] = c
+	if len(c) > chunkSize {
+		half := slices.Clone(c[chunkSize/2:])
+		o.chunks[chunk] = c[:chunkSize/2]
+		o.chunks = slices.Insert(o.chunks, chunk+1, half)
+	}
+}
+
+// remove takes a row out, by what it still sorts by.
+func (o *order) remove(row uint32) {
+	if len(o.chunks) == 0 {
+		return
+	}
+	chunk, at := o.find(row)
+	c := o.chunks[chunk]
+	if at >= len(c) || c[at] != row {
+		return
+	}
+	o.n--
+	if len(c) == 1 {
+		o.chunks = slices.Delete(o.chunks, chunk, chunk+1)
+		return
+	}
+	o.chunks[chunk] = slices.Delete(c, at, at+1)
+}
+
+// at is the row of a rank.
+func (o *order) at(rank int) uint32 {
+	for _, c := range o.chunks {
+		if rank < len(c) {
+			return c[rank]
+		}
+		rank -= len(c)
+	}
+	panic("store: a rank beyond the order")
+}
+
+// span calls fn with the rows from the first for which from holds to the one before the
+// first for which to holds. Both hold for all rows behind one for which they hold.
+func (o *order) span(from, to func(row uint32) bool, fn func(row uint32)) {
+	chunk := max(0, sort.Search(len(o.chunks), func(i int) bool { return from(o.chunks[i][0]) })-1)
+	for ; chunk < len(o.chunks); chunk++ {
+		c := o.chunks[chunk]
+		for _, row := range c[sort.Search(len(c), func(i int) bool { return from(c[i]) }):] {
+			if to(row) {
+				return
+			}
+			fn(row)
+		}
+	}
+}
+
+// each calls fn with every row in order.
+func (o *order) each(fn func(row uint32)) {
+	for _, c := range o.chunks {
+		for _, row := range c {
+			fn(row)
+		}
+	}
+}
+
+// sequence is rows in the order of a query.
+type sequence struct {
+	n  int
+	at func(i int) uint32
+}
+
+// descending turns a sequence around, where rows with the same key keep their order.
+func (s sequence) descending(same func(a, b uint32) bool) sequence {
+	return sequence{s.n, func(i int) uint32 {
+		back := s.n - 1 - i
+		row := s.at(back)
+		lo := sort.Search(back, func(j int) bool { return same(s.at(j), row) })
+		hi := back + 1 + sort.Search(s.n-back-1, func(j int) bool { return !same(s.at(back+1+j), row) })
+		return s.at(lo + i - (s.n - hi))
+	}}
+}

@@ -1,0 +1,278 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/hex"
+	"hash/maphash"
+	"time"
+
+	"rollcall/scim"
+)
+
+// table is the rows of one resource type: what lists are filtered and sorted by, without
+// documents. A row has a number, its ordinal, which is given to another when it is gone.
+type table struct {
+	typ      *scim.ResourceType
+	live     set
+	n        int // rows that are live
+	free     []uint32
+	ids      [][16]byte
+	oddIDs   map[uint32]string // those that are no UUID in lower case
+	version  []uint64
+	modified []int64 // ms
+	columns  []*column
+	// active and inactive are rows that have the attribute so.
+	active, inactive set
+	activePath       *scim.Path
+	byID, byModified *order
+
+	seed  maphash.Seed
+	slots []uint32 // ordinal + 1 by hash of id; gone for one that was removed
+	used  int      // slots that are not 0
+}
+
+const gone = ^uint32(0)
+
+// columnPaths are the attributes that are indexed where a type has them.
+var columnPaths = []struct {
+	name       string
+	dict, sort bool
+}{
+	{"userName", false, true}, {"displayName", false, true}, {"externalId", false, true},
+	{"name.familyName", true, true}, {"userType", true, false}, {"emails.value", false, true},
+}
+
+func newTable(t *scim.ResourceType) *table {
+	b := &table{typ: t, oddIDs: map[uint32]string{}, seed: maphash.MakeSeed(), slots: make([]uint32, 64)}
+	b.byID = &order{compare: b.compareIDs}
+	b.byModified = &order{compare: func(x, y uint32) int {
+		return cmp.Or(cmp.Compare(b.modified[x], b.modified[y]), b.compareIDs(x, y))
+	}}
+	for _, p := range columnPaths {
+		path, err := t.Find(p.name)
+		if err != nil || path.Attr == nil || path.Extension != nil {
+			continue
+		}
+		leaf := path.Attr
+		if path.Sub != nil {
+			leaf = path.Sub
+		}
+		multi := p.name == "emails.value"
+		if leaf.Type != "string" || leaf.MultiValued || path.Attr.MultiValued != multi {
+			continue
+		}
+		c := &column{name: p.name, path: path, multi: multi, long: map[uint32]bool{}, odd: map[uint32]bool{}}
+		if p.dict {
+			c.dict = map[string]uint64{}
+		}
+		if p.sort {
+			c.order = &order{compare: func(x, y uint32) int { return cmp.Or(c.compareKeys(x, y), b.compareIDs(x, y)) }}
+		}
+		b.columns = append(b.columns, c)
+	}
+	if p, err := t.Find("active"); err == nil && p.Extension == nil && p.Sub == nil && p.Attr != nil && p.Attr.Type == "boolean" && !p.Attr.MultiValued {
+		b.activePath = p
+	}
+	return b
+}
+
+func (b *table) column(name string) *column {
+	for _, c := range b.columns {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// id is the id of a row.
+func (b *table) id(ord uint32) string {
+	if s, odd := b.oddIDs[ord]; odd {
+		return s
+	}
+	raw := &b.ids[ord]
+	var text [36]byte
+	hex.Encode(text[:], raw[:4])
+	hex.Encode(text[9:], raw[4:6])
+	hex.Encode(text[14:], raw[6:8])
+	hex.Encode(text[19:], raw[8:10])
+	hex.Encode(text[24:], raw[10:])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return string(text[:])
+}
+
+func packID(id string) (raw [16]byte, ok bool) {
+	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
+		return raw, false
+	}
+	digits := id[:8] + id[9:13] + id[14:18] + id[19:23] + id[24:]
+	for i := range len(digits) {
+		if c := digits[i]; c >= 'A' && c <= 'F' {
+			return raw, false
+		}
+	}
+	_, err := hex.Decode(raw[:], []byte(digits))
+	return raw, err == nil
+}
+
+func (b *table) compareIDs(x, y uint32) int {
+	if len(b.oddIDs) > 0 {
+		_, oddX := b.oddIDs[x]
+		_, oddY := b.oddIDs[y]
+		if oddX || oddY {
+			return cmp.Compare(b.id(x), b.id(y))
+		}
+	}
+	return bytes.Compare(b.ids[x][:], b.ids[y][:])
+}
+
+// slot is where an id stands, or may be put.
+func (b *table) slot(id string) (at int, ord uint32, found bool) {
+	at = -1
+	mask := len(b.slots) - 1
+	for i := int(maphash.String(b.seed, id)) & mask; ; i = (i + 1) & mask {
+		switch s := b.slots[i]; {
+		case s == 0:
+			if at < 0 {
+				at = i
+			}
+			return at, 0, false
+		case s == gone:
+			if at < 0 {
+				at = i
+			}
+		case b.is(s-1, id):
+			return i, s - 1, true
+		}
+	}
+}
+
+func (b *table) is(ord uint32, id string) bool {
+	raw, ok := packID(id)
+	if !ok {
+		odd, is := b.oddIDs[ord]
+		return is && odd == id
+	}
+	_, odd := b.oddIDs[ord]
+	return !odd && b.ids[ord] == raw
+}
+
+// rehash makes room, and sweeps out what was removed.
+func (b *table) rehash() {
+	size := 64
+	for size < 2*(b.n+1) {
+		size *= 2
+	}
+	b.slots, b.used = make([]uint32, size), 0
+	b.live.each(func(ord uint32) {
+		at, _, _ := b.slot(b.id(ord))
+		b.slots[at] = ord + 1
+		b.used++
+	})
+}
+
+// row is what a resource comes to.
+type row struct {
+	id       string
+	version  scim.Version
+	modified time.Time
+	cells    []cell
+	active   string // "", "0" or "1"
+}
+
+func (b *table) row(r *scim.Resource) *row {
+	out := &row{id: r.ID, version: r.Version, modified: r.LastModified}
+	for _, c := range b.columns {
+		out.cells = append(out.cells, c.cell(r))
+	}
+	if b.activePath != nil {
+		out.active, _ = b.activePath.SortKey(r)
+	}
+	return out
+}
+
+func (b *table) orders() []*order {
+	list := []*order{b.byID, b.byModified}
+	for _, c := range b.columns {
+		if c.order != nil {
+			list = append(list, c.order)
+		}
+	}
+	return list
+}
+
+// put adds or replaces a row. Orders are left alone while loading: build sorts them.
+func (b *table) put(r *row, loading bool) {
+	at, ord, found := b.slot(r.id)
+	switch {
+	case found && !loading:
+		for _, o := range b.orders() {
+			o.remove(ord)
+		}
+	case !found:
+		if n := len(b.free); n > 0 {
+			ord, b.free = b.free[n-1], b.free[:n-1]
+		} else {
+			ord = uint32(len(b.ids))
+			b.ids, b.version, b.modified = append(b.ids, [16]byte{}), append(b.version, 0), append(b.modified, 0)
+		}
+		raw, packed := packID(r.id)
+		if b.ids[ord] = raw; !packed {
+			b.oddIDs[ord] = r.id
+		}
+		if b.slots[at] == 0 {
+			b.used++
+		}
+		b.slots[at] = ord + 1
+		b.live.put(ord, true)
+		b.n++
+	}
+	b.version[ord], b.modified[ord] = uint64(r.version), r.modified.UnixMilli()
+	for i, c := range b.columns {
+		c.set(ord, r.cells[i])
+	}
+	b.active.put(ord, r.active == "1")
+	b.inactive.put(ord, r.active == "0")
+	if !loading {
+		for _, o := range b.orders() {
+			o.insert(ord)
+		}
+	}
+	if 3*b.used > 2*len(b.slots) {
+		b.rehash()
+	}
+}
+
+func (b *table) remove(id string, loading bool) {
+	at, ord, found := b.slot(id)
+	if !found {
+		return
+	}
+	if !loading {
+		for _, o := range b.orders() {
+			o.remove(ord)
+		}
+	}
+	for _, c := range b.columns {
+		c.clear(ord)
+	}
+	b.slots[at] = gone
+	b.live.put(ord, false)
+	b.active.put(ord, false)
+	b.inactive.put(ord, false)
+	delete(b.oddIDs, ord)
+	b.free = append(b.free, ord)
+	b.n--
+}
+
+// build sorts every order.
+func (b *table) build() {
+	rows := make([]uint32, 0, b.n)
+	b.live.each(func(ord uint32) { rows = append(rows, ord) })
+	for _, o := range b.orders() {
+		o.build(rows)
+	}
+}
+
+func (b *table) ref(ord uint32) scim.Ref { return scim.Ref{Type: b.typ.Name, ID: b.id(ord)} }

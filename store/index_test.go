@@ -1,0 +1,454 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"rollcall/internal/testserver"
+	"rollcall/scim"
+	"rollcall/store"
+	"rollcall/store/boltdb"
+	"rollcall/store/redisdb"
+)
+
+// onBoth runs a test on each backend.
+func onBoth(t *testing.T, run func(t *testing.T, b store.Backend)) {
+	t.Run("bolt", func(t *testing.T) {
+		b, err := boltdb.Open(filepath.Join(t.TempDir(), "test.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		run(t, b)
+	})
+	t.Run("redis", func(t *testing.T) { run(t, openRedis(t, testserver.StartRedis(t, "--appendfsync", "no"))) })
+}
+
+func openRedis(t *testing.T, server *testserver.Redis) *redisdb.Backend {
+	b, err := redisdb.Open(t.Context(), redisdb.Config{Addr: server.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// replica is a store of its own on a backend, as another process has it.
+func replica(t testing.TB, c store.Config, ws string) *store.Workspace {
+	t.Helper()
+	s := store.New(c)
+	w, err := s.Workspace(t.Context(), ws)
+	if errors.Is(err, scim.ErrNotFound) {
+		w, err = s.CreateWorkspace(t.Context(), ws)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// TestIndexAgreesWithScan makes random commits, and asks an index that follows them the same
+// as a scan of all records.
+func TestIndexAgreesWithScan(t *testing.T) {
+	steps := testserver.Rounds(2000, 100_000)
+	onBoth(t, func(t *testing.T, b store.Backend) {
+		n, done := 0, 0
+		for done < steps {
+			rapid.Check(t, func(rt *rapid.T) {
+				if done >= steps {
+					return
+				}
+				n++
+				ws := fmt.Sprint("w", n)
+				m := &indexModel{T: rt, ctx: t.Context(), writer: replica(t, store.Config{Backend: b}, ws),
+					index: replica(t, store.Config{Backend: b}, ws), scan: replica(t, store.Config{Backend: b}, ws)}
+				m.scan.UseScan()
+				for range rapid.IntRange(1, 80).Draw(rt, "steps") {
+					m.step()
+					done++
+				}
+				m.same(&scim.Query{Types: []string{"User"}, Count: 10}) // all before may have been look-ups
+				if !m.index.Indexed() {
+					rt.Fatal("lists were answered without an index")
+				}
+			})
+			if t.Failed() {
+				return
+			}
+		}
+	})
+}
+
+// indexModel is one workspace: written by one replica, read by two.
+type indexModel struct {
+	*rapid.T
+	ctx                 context.Context
+	writer, index, scan *store.Workspace
+	refs                []scim.Ref
+	next                int
+}
+
+var (
+	someNames  = []string{"ada", "Ada", "ADÁ", "bob", "BOB.x", "Straße", "zoë", "a", "", strings.Repeat("long ", 60), strings.Repeat("Long ", 60) + "x"}
+	someEmails = []string{"ada@example.com", "ADA@example.com", "bob@example.org", "é@example.com", "x"}
+)
+
+func draw[T any](m *indexModel, what string, from ...T) T {
+	return rapid.SampledFrom(from).Draw(m.T, what)
+}
+
+func (m *indexModel) step() {
+	switch kind := rapid.IntRange(0, 9).Draw(m.T, "kind"); {
+	case kind < 3 || len(m.refs) == 0:
+		m.create()
+	case kind == 3:
+		m.change(func(r *scim.Resource, old *scim.Stored) *scim.Commit {
+			m.refs = slices.DeleteFunc(m.refs, func(ref scim.Ref) bool { return ref == r.Ref })
+			return &scim.Commit{Ref: r.Ref, Expect: old.Version, Old: old, Delete: true}
+		})
+	case kind == 4:
+		m.change(func(r *scim.Resource, old *scim.Stored) *scim.Commit {
+			m.fill(r)
+			return &scim.Commit{Ref: r.Ref, Expect: old.Version, Old: old, Put: r}
+		})
+	default:
+		m.compare()
+	}
+}
+
+func (m *indexModel) create() {
+	m.next++
+	r := &scim.Resource{Attributes: map[string]any{}}
+	r.Ref = scim.Ref{Type: draw(m, "type", "User", "User", "User", "Group"), ID: scim.NewID()}
+	if rapid.IntRange(0, 5).Draw(m.T, "odd id") == 0 {
+		r.ID = fmt.Sprint("id-", m.next)
+	}
+	r.Owner = "client:a"
+	m.fill(r)
+	c := &scim.Commit{Ref: r.Ref, Put: r}
+	if r.Type == "Group" && len(m.refs) > 0 {
+		c.Edges = []scim.EdgeChange{{Member: draw(m, "member", m.refs...)}}
+	}
+	if _, err := m.writer.Commit(m.ctx, c); err == nil {
+		m.refs = append(m.refs, r.Ref)
+	} else if !errors.Is(err, scim.ErrUniqueness) && !errors.Is(err, scim.ErrInvalidValue) {
+		m.Fatalf("Commit(%s) = %v", r.Ref, err)
+	}
+}
+
+// fill gives a resource random attributes, or takes them away.
+func (m *indexModel) fill(r *scim.Resource) {
+	m.next++
+	name := func() string { return draw(m, "name", someNames...) }
+	set := func(attr string, value any) {
+		if r.Attributes[attr] = value; rapid.IntRange(0, 3).Draw(m.T, "none") == 0 {
+			delete(r.Attributes, attr)
+		}
+	}
+	if r.Type == "Group" {
+		r.Attributes["displayName"] = fmt.Sprint(name(), m.next)
+		return
+	}
+	r.Attributes["userName"] = fmt.Sprint(draw(m, "user", "ada", "Ada.", "bob", "Zoë", "x@"), m.next)
+	r.ExternalID = draw(m, "external", "", fmt.Sprint("e", m.next), fmt.Sprint("E", m.next))
+	set("displayName", name())
+	set("name", map[string]any{"familyName": name(), "givenName": name()})
+	set("title", name())
+	set("userType", draw(m, "user type", "Employee", "employee", "Guest"))
+	set("active", rapid.Bool().Draw(m.T, "active"))
+	var emails []any
+	for range rapid.IntRange(0, 3).Draw(m.T, "emails") {
+		e := map[string]any{"value": draw(m, "email", someEmails...)}
+		if t := draw(m, "email type", "", "work", "Home"); t != "" {
+			e["type"] = t
+		}
+		if rapid.IntRange(0, 2).Draw(m.T, "primary") == 0 && !slices.ContainsFunc(emails, func(v any) bool { return v.(map[string]any)["primary"] == true }) {
+			e["primary"] = rapid.Bool().Draw(m.T, "is primary")
+		}
+		emails = append(emails, e)
+	}
+	if delete(r.Attributes, "emails"); len(emails) > 0 {
+		r.Attributes["emails"] = emails
+	}
+}
+
+func (m *indexModel) change(to func(r *scim.Resource, old *scim.Stored) *scim.Commit) {
+	ref := draw(m, "ref", m.refs...)
+	old, err := m.writer.Get(m.ctx, ref, scim.With{})
+	if err != nil {
+		m.Fatalf("Get(%s) = %v", ref, err)
+	}
+	r, err := old.Resource()
+	if err != nil {
+		m.Fatal(err)
+	}
+	if _, err := m.writer.Commit(m.ctx, to(r, old)); err != nil && !errors.Is(err, scim.ErrUniqueness) && !errors.Is(err, scim.ErrInvalidValue) {
+		m.Fatalf("Commit(%s) = %v", ref, err)
+	}
+}
+
+// filter is a random filter of a type.
+func (m *indexModel) filter(typ string, depth int) string {
+	if depth > 0 && rapid.IntRange(0, 2).Draw(m.T, "deeper") > 0 {
+		left, right := m.filter(typ, depth-1), m.filter(typ, depth-1)
+		return draw(m, "op", "("+left+") and ("+right+")", "("+left+") or ("+right+")", "not ("+left+")")
+	}
+	attrs := []string{"userName", "displayName", "name.familyName", "name.givenName", "title", "userType", "emails", "emails.value", "externalId", "id", "emails.type"}
+	if typ == "Group" {
+		attrs = []string{"displayName", "displayName", "externalId", "id"}
+	}
+	op := draw(m, "operator", "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le")
+	text := draw(m, "text", "ada", "A", "bob", "straße", "STRASSE", "ö", "e", "x", "example.com", "Employee", "", "long ", strings.Repeat("long ", 60))
+	plain := fmt.Sprintf("%s %s %q", draw(m, "attr", attrs...), op, text)
+	if typ == "Group" {
+		return draw(m, "leaf", plain, plain, plain, "displayName pr", "members pr", "id pr")
+	}
+	return draw(m, "leaf", plain, plain, plain, plain,
+		draw(m, "attr", attrs...)+" pr", draw(m, "attr", attrs...)+" eq null", "active eq true", "active ne true", "active eq false", "active pr",
+		fmt.Sprintf(`meta.lastModified %s "2026-01-01T00:00:00Z"`, draw(m, "time", "gt", "lt", "eq", "ne")),
+		fmt.Sprintf(`emails[type eq "work" and value %s %q]`, op, text), `emails[primary eq true]`,
+		fmt.Sprintf(`emails[not (type eq "home")].value %s %q`, op, text), `groups.display pr`)
+}
+
+// compare asks the index and the scan the same.
+func (m *indexModel) compare() {
+	typ := draw(m, "of", "User", "User", "User", "Group", "")
+	q := &scim.Query{Types: []string{typ}, Start: rapid.IntRange(0, 9).Draw(m.T, "start"), Count: rapid.IntRange(0, 6).Draw(m.T, "count"), Descending: rapid.Bool().Draw(m.T, "descending")}
+	if typ == "" {
+		q.Types = []string{"User", "Group"}
+	}
+	if rapid.IntRange(0, 3).Draw(m.T, "filtered") > 0 {
+		text := m.filter(typ, 2)
+		filter, err := scim.ParseFilter(text)
+		if err != nil {
+			m.Fatalf("ParseFilter(%q) = %v", text, err)
+		}
+		q.Filter = filter
+	}
+	if sort := draw(m, "sort", "", "id", "userName", "displayName", "name.familyName", "externalId", "emails", "emails.value", "meta.lastModified", "title", "active"); sort != "" && typ != "" {
+		if path, err := scim.DefaultModel().Type(typ).Find(sort); err == nil {
+			q.SortBy = path
+		}
+	}
+	for range 3 { // a page, and those behind and before it
+		page := m.same(q)
+		switch {
+		case page.Next != nil && q.Before == nil:
+			q.After = page.Next
+		case page.Prev != nil:
+			q.After, q.Before = nil, page.Prev
+		default:
+			return
+		}
+	}
+}
+
+func (m *indexModel) same(q *scim.Query) *scim.Page {
+	got, err := m.index.Query(m.ctx, q)
+	want, err2 := m.scan.Query(m.ctx, q)
+	if (err == nil) != (err2 == nil) {
+		m.Fatalf("Query(%v) = %v, the scan's %v", q.Filter, err, err2)
+	}
+	if err != nil {
+		return &scim.Page{}
+	}
+	if g, w := text(got), text(want); g != w {
+		filter := ""
+		if q.Filter != nil {
+			filter = q.Filter.String()
+		}
+		m.Fatalf("Query(%+v, filter %s) by the index:\n%s\nby the scan:\n%s", q, filter, g, w)
+	}
+	return got
+}
+
+// staleReads writes on one replica and lists on another, and counts lists that miss the write.
+func staleReads(t *testing.T, write, read *store.Workspace, writers, rounds int) int64 {
+	t.Helper()
+	var stale atomic.Int64
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for range rounds {
+				name := scim.NewID()
+				r := &scim.Resource{Header: scim.Header{Ref: scim.Ref{Type: "User", ID: scim.NewID()}}, Attributes: map[string]any{"userName": name}}
+				if _, err := write.Commit(t.Context(), &scim.Commit{Ref: r.Ref, Put: r}); err != nil {
+					t.Error(err)
+					return
+				}
+				filter, _ := scim.ParseFilter(`userName sw "` + name + `" and active eq true`)
+				page, err := read.Query(t.Context(), &scim.Query{Types: []string{"User"}, Filter: filter, Count: 1})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if page.Total != 1 {
+					stale.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return stale.Load()
+}
+
+func TestListsSeeEveryWrite(t *testing.T) {
+	onBoth(t, func(t *testing.T, b store.Backend) {
+		a, other := replica(t, store.Config{Backend: b}, "w"), replica(t, store.Config{Backend: b}, "w")
+		staleReads(t, a, other, 1, 1)
+		if n := staleReads(t, a, other, 8, testserver.Rounds(60, 2000)); n != 0 {
+			t.Errorf("%d lists missed a write that was confirmed before them", n)
+		}
+		if !other.Indexed() {
+			t.Error("lists were answered without an index")
+		}
+		// The test itself: without the fence it must find stale lists.
+		other.SkipFence()
+		if n := staleReads(t, a, other, 2, 20); n == 0 {
+			t.Error("lists without the fence missed no write: the test sees nothing")
+		}
+	})
+}
+
+func listed(t *testing.T, w *store.Workspace) (names []string) {
+	t.Helper()
+	filter, _ := scim.ParseFilter(`userName co ""`)
+	page, err := w.Query(t.Context(), &scim.Query{Types: []string{"User"}, Filter: filter, Count: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range page.Resources {
+		r, err := s.Resource()
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, r.UserName())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// flushAll empties a Redis.
+func flushAll(t *testing.T, addr string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	reply := make([]byte, 5)
+	if _, err := fmt.Fprint(conn, "FLUSHALL\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, reply); err != nil || string(reply) != "+OK\r\n" {
+		t.Fatalf("FLUSHALL = %q, %v", reply, err)
+	}
+}
+
+func createUsers(t *testing.T, w *store.Workspace, prefix string, n int) {
+	t.Helper()
+	for i := range n {
+		r := &scim.Resource{Header: scim.Header{Ref: scim.Ref{Type: "User", ID: scim.NewID()}}, Attributes: map[string]any{"userName": fmt.Sprintf("%s%03d", prefix, i)}}
+		if _, err := w.Commit(t.Context(), &scim.Commit{Ref: r.Ref, Put: r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestIndexOfTrimmedFeed: what the feed no longer tells is read anew.
+func TestIndexOfTrimmedFeed(t *testing.T) {
+	onBoth(t, func(t *testing.T, b store.Backend) {
+		c := store.Config{Backend: b, FeedKeep: 5}
+		a, other := replica(t, c, "w"), replica(t, c, "w")
+		createUsers(t, a, "a", 3)
+		listed(t, other)
+		createUsers(t, a, "b", 300)
+		if n := len(listed(t, other)); n != 303 || !other.Indexed() {
+			t.Errorf("after the feed was trimmed %d are listed, want 303, by the index: %v", n, other.Indexed())
+		}
+	})
+}
+
+// TestIndexOfReplacedRedis: a Redis that was emptied and filled anew has the same numbers, and
+// another history.
+func TestIndexOfReplacedRedis(t *testing.T) {
+	server := testserver.StartRedis(t, "--appendfsync", "no")
+	b := openRedis(t, server)
+	for name, after := range map[string]int{"further back": 3, "as far": 10, "further on": 20} {
+		t.Run(name, func(t *testing.T) {
+			c := store.Config{Backend: b}
+			a, other := replica(t, c, store.DefaultWorkspace), replica(t, c, store.DefaultWorkspace)
+			createUsers(t, a, name+"-old-", 10)
+			listed(t, other)
+			flushAll(t, server.Addr())
+			createUsers(t, a, name+"-new-", after)
+			got := listed(t, other)
+			if len(got) != after || slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "-old-") }) {
+				t.Errorf("the index lists %v, want the %d new ones", got, after)
+			}
+			flushAll(t, server.Addr())
+			if got := listed(t, other); len(got) != 0 {
+				t.Errorf("the index lists %v of an empty Redis", got)
+			}
+		})
+	}
+}
+
+// TestIdleIndex: an index that nobody uses goes, and comes back when it is needed.
+func TestIdleIndex(t *testing.T) {
+	b, err := boltdb.Open(filepath.Join(t.TempDir(), "test.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	w := replica(t, store.Config{Backend: b, IndexIdle: 20 * time.Millisecond}, "w")
+	createUsers(t, w, "a", 2)
+	listed(t, w)
+	for end := time.Now().Add(5 * time.Second); w.Indexed(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("an idle index was not dropped in 5 s")
+		}
+	}
+	if n := len(listed(t, w)); n != 2 {
+		t.Errorf("after it was dropped %d are listed, want 2", n)
+	}
+}
+
+// TestExplain: a plan tells what answers a filter.
+func TestExplain(t *testing.T) {
+	b, err := boltdb.Open(filepath.Join(t.TempDir(), "test.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	w := replica(t, store.Config{Backend: b}, "w")
+	createUsers(t, w, "a", 30)
+	for text, want := range map[string]store.Plan{
+		`userName eq "a001"`:                      {Type: "User", By: "lookup"},
+		`userName sw "a00" and active eq true`:    {Type: "User", By: "index", Filter: "(range userName and set active)", Sort: "order of id", Rows: 30, Matches: 10},
+		`userName sw "a00" and title pr`:          {Type: "User", By: "index and records", Filter: "(range userName and records title)", Sort: "order of id", Rows: 30, Records: 10},
+		`not (name.familyName co "son")`:          {Type: "User", By: "index", Filter: "not column name.familyName", Sort: "order of id", Rows: 30, Matches: 30},
+		`emails[type eq "work" and value ew "x"]`: {Type: "User", By: "index", Filter: "column emails", Sort: "order of id", Rows: 30},
+	} {
+		filter, err := scim.ParseFilter(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plans, err := w.Explain(t.Context(), &scim.Query{Types: []string{"User"}, Filter: filter})
+		if err != nil || len(plans) != 1 || plans[0] != want {
+			t.Errorf("Explain(%s) = %+v, %v, want %+v", text, plans, err, want)
+		}
+	}
+}

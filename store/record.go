@@ -1,0 +1,102 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"rollcall/scim"
+)
+
+// A record is a header of fixed length in ASCII, and a payload. A backend writes the header,
+// which alone changes when a group's members do; the payload it only carries.
+//
+//	version   16 digits  number of the commit that made this state
+//	modified  13 digits  its time, ms since 1970
+//	nonce     12 chars   of that commit, by which a repeat of it is recognised
+//	created   13 digits  time of the first commit
+//	payload   format byte 'J'; owner and externalId, each as uvarint length and
+//	          bytes; then the attributes as JSON text to the end
+//
+// The format byte leaves room for others (compressed, with a checksum): readers keep
+// knowing every format ever written.
+const (
+	NonceLen  = 12
+	HeaderLen = 16 + 13 + NonceLen + 13
+	// TouchLen is the part of the header that every commit rewrites: all but created.
+	TouchLen = HeaderLen - 13
+
+	formatJSON = 'J'
+)
+
+// AppendHeader appends the header of a record.
+func AppendHeader(dst []byte, version scim.Version, modified time.Time, nonce string, created time.Time) []byte {
+	dst = fmt.Appendf(dst, "%016d%013d", uint64(version), modified.UnixMilli())
+	dst = append(dst, nonce...)
+	return fmt.Appendf(dst, "%013d", created.UnixMilli())
+}
+
+// ParseRecord splits a record. A header that cannot be read is told in Raw.Damage.
+func ParseRecord(ref scim.Ref, record []byte) Raw {
+	raw := Raw{Ref: ref, Found: true}
+	if len(record) < HeaderLen {
+		raw.Damage = fmt.Sprintf("record of %d bytes", len(record))
+		return raw
+	}
+	version, err1 := strconv.ParseUint(string(record[:16]), 10, 64)
+	modified, err2 := parseMilli(record[16:29])
+	created, err3 := parseMilli(record[TouchLen:HeaderLen])
+	if err1 != nil || err2 != nil || err3 != nil || version == 0 {
+		raw.Damage = "header is not of digits"
+		return raw
+	}
+	raw.Version, raw.Modified, raw.Created = scim.Version(version), modified, created
+	raw.Nonce = string(record[29:TouchLen])
+	raw.Payload = record[HeaderLen:]
+	return raw
+}
+
+func parseMilli(digits []byte) (time.Time, error) {
+	ms, err := strconv.ParseUint(string(digits), 10, 62)
+	return time.UnixMilli(int64(ms)).UTC(), err
+}
+
+// encodePayload is the payload of a resource.
+func encodePayload(owner, externalID string, body []byte) []byte {
+	p := make([]byte, 0, 1+2*binary.MaxVarintLen32+len(owner)+len(externalID)+len(body))
+	p = append(p, formatJSON)
+	for _, s := range []string{owner, externalID} {
+		p = binary.AppendUvarint(p, uint64(len(s)))
+		p = append(p, s...)
+	}
+	return append(p, body...)
+}
+
+// decodeRecord is the resource of a record.
+func decodeRecord(raw *Raw) (*scim.Stored, error) {
+	if raw.Damage != "" {
+		return nil, scim.Errorf(scim.ErrCorrupt, "%s: %s", raw.Ref, raw.Damage)
+	}
+	s := &scim.Stored{Header: scim.Header{
+		Ref: raw.Ref, Version: raw.Version, Created: raw.Created, LastModified: raw.Modified,
+	}}
+	p := raw.Payload
+	if len(p) == 0 || p[0] != formatJSON {
+		return nil, scim.Errorf(scim.ErrCorrupt, "%s: unknown record format", raw.Ref)
+	}
+	p = p[1:]
+	for _, field := range []*string{&s.Owner, &s.ExternalID} {
+		n, used := binary.Uvarint(p)
+		if used <= 0 || n > uint64(len(p)-used) {
+			return nil, scim.Errorf(scim.ErrCorrupt, "%s: record is cut short", raw.Ref)
+		}
+		*field = string(p[used : used+int(n)])
+		p = p[used+int(n):]
+	}
+	s.Body = p
+	return s, nil
+}
+
+func isCorrupt(err error) bool { return errors.Is(err, scim.ErrCorrupt) }

@@ -1,0 +1,199 @@
+package redisdb
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/scim"
+	"rollcall/store"
+)
+
+// Apply executes the Txs, all in one pipeline.
+func (b *Backend) Apply(ctx context.Context, txs []*store.Tx) []store.TxResult {
+	if err := b.Safe(); err != nil {
+		results := make([]store.TxResult, len(txs))
+		for i := range results {
+			results[i].Err = err
+		}
+		return results
+	}
+	cmds := make([]*redis.Cmd, len(txs))
+	if len(txs) == 1 {
+		keys, args := request(txs[0])
+		cmds[0] = b.eval(ctx, commitScript, keys, args...)
+	} else {
+		b.pipeline(ctx, txs, cmds)
+	}
+	results := make([]store.TxResult, len(txs))
+	for i, cmd := range cmds {
+		reply, err := cmd.Slice()
+		if err != nil {
+			results[i].Err = failed(ctx, "commit", err)
+			continue
+		}
+		results[i] = parseResult(reply)
+	}
+	return results
+}
+
+// pipeline sends all and, where Redis had forgotten the script, those again that it refused
+// for that: they were not executed.
+func (b *Backend) pipeline(ctx context.Context, txs []*store.Tx, cmds []*redis.Cmd) {
+	pipe := b.client.Pipeline()
+	for i, tx := range txs {
+		keys, args := request(tx)
+		cmds[i] = commitScript.EvalSha(ctx, pipe, keys, args...)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	var again []int
+	for i, cmd := range cmds {
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			again = append(again, i)
+		}
+	}
+	if len(again) == 0 {
+		return
+	}
+	if err := commitScript.Load(ctx, b.client).Err(); err != nil {
+		for _, i := range again {
+			cmds[i].SetErr(err)
+		}
+		return
+	}
+	pipe = b.client.Pipeline()
+	for _, i := range again {
+		keys, args := request(txs[i])
+		cmds[i] = commitScript.EvalSha(ctx, pipe, keys, args...)
+	}
+	_, _ = pipe.Exec(ctx)
+}
+
+// keepAll is a feed length that no feed has.
+const keepAll = 1 << 53
+
+// request is the KEYS and ARGV of commit.lua.
+func request(tx *store.Tx) ([]string, []any) {
+	ws, self := tx.Workspace, tx.Ref.String()
+	fence, fenceNumber := seqKey(ws), ""
+	if tx.Fence != nil {
+		fence, fenceNumber = fenceKey(ws, tx.Fence.Lock), strconv.FormatUint(tx.Fence.Number, 10)
+	}
+	expect := "*"
+	if tx.Expect != scim.MustExist {
+		expect = strconv.FormatUint(uint64(tx.Expect), 10)
+	}
+	keep := tx.Keep
+	if keep == 0 {
+		keep = keepAll
+	}
+	n := 8 + len(tx.Claims) + len(tx.Releases) + 4*len(tx.Edges)
+	keys := append(make([]string, 0, n), seqKey(ws), feedKey(ws), recordKey(ws, tx.Ref), spacesKey(ws),
+		edgesKey(ws, store.Members, tx.Ref), edgesKey(ws, store.Groups, tx.Ref), fence, kvKey(ws, store.NamesSpace))
+	args := append(make([]any, 0, 19+3*len(tx.Claims)+len(tx.Releases)+5*len(tx.Edges)),
+		self, tx.Ref.ID, expect, string(rune(tx.Op)), tx.Nonce, tx.Payload, fenceNumber,
+		flag(tx.RefuseUnknown), flag(tx.WantPayload), keep,
+		tx.Actor, tx.Client, tx.RequestID, len(tx.Claims), len(tx.Releases), len(tx.Edges), tx.Changed, flag(tx.Named && tx.Op != store.OpTouch), tx.Name)
+	for _, c := range tx.Claims {
+		keys = append(keys, claimsKey(ws, c.Space))
+		args = append(args, c.Key, c.Mark, c.From)
+	}
+	for _, c := range tx.Releases {
+		keys = append(keys, claimsKey(ws, c.Space))
+		args = append(args, c.Key)
+	}
+	for i := range tx.Edges {
+		e := &tx.Edges[i]
+		if !e.Own(tx) {
+			keys = append(keys, recordKey(ws, e.Group), edgesKey(ws, store.Members, e.Group))
+			args = append(args, "<", e.Member.ID, 1, e.Group.String())
+			continue
+		}
+		sign := "+"
+		if e.Remove {
+			sign = "-"
+		}
+		ends := e.Candidates()
+		args = append(args, sign, e.Member.ID, len(ends))
+		for _, end := range ends {
+			keys = append(keys, recordKey(ws, end), edgesKey(ws, store.Groups, end))
+			args = append(args, end.String())
+		}
+	}
+	return keys, args
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return ""
+}
+
+// parseResult reads what commit.lua returns.
+func parseResult(reply []any) store.TxResult {
+	bad := store.TxResult{Err: errReply("commit")}
+	text := func(i int) string {
+		if i >= len(reply) {
+			return ""
+		}
+		s, _ := reply[i].(string)
+		return s
+	}
+	number := func(i int) int {
+		if i >= len(reply) {
+			return 0
+		}
+		n, _ := reply[i].(int64)
+		return int(n)
+	}
+	var res store.TxResult
+	switch text(0) {
+	case "done":
+		res.Status = store.StatusDone
+	case "replayed":
+		res.Status = store.StatusReplayed
+	case "unchanged":
+		res.Status = store.StatusUnchanged
+	case "version":
+		v, err := strconv.ParseUint(text(1), 10, 64)
+		if err != nil {
+			return bad
+		}
+		return store.TxResult{Status: store.StatusVersion, Version: scim.Version(v)}
+	case "taken":
+		return store.TxResult{Status: store.StatusTaken, Claim: number(1), Holder: text(2)}
+	case "unknown":
+		return store.TxResult{Status: store.StatusUnknownMember, Member: text(1)}
+	case "edges":
+		return store.TxResult{Status: store.StatusEdges}
+	case "fenced":
+		return store.TxResult{Status: store.StatusFenced}
+	case "damaged":
+		return store.TxResult{Err: scim.Errorf(scim.ErrCorrupt, "the record's header cannot be read")}
+	default:
+		return bad
+	}
+	if len(reply) != 8 {
+		return bad
+	}
+	v, err1 := strconv.ParseUint(text(1), 10, 64)
+	modified, err2 := strconv.ParseInt(text(2), 10, 64)
+	created, err3 := strconv.ParseInt(text(3), 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil {
+		return bad
+	}
+	res.Version = scim.Version(v)
+	res.Modified, res.Created = time.UnixMilli(modified).UTC(), time.UnixMilli(created).UTC()
+	res.Added, res.Removed = number(4), number(5)
+	if dropped, ok := reply[6].([]any); ok {
+		for _, d := range dropped {
+			id, _ := d.(string)
+			res.Dropped = append(res.Dropped, id)
+		}
+	}
+	res.Payload = []byte(text(7))
+	return res
+}

@@ -1,0 +1,29 @@
+-- Records by a claim, at one moment (store.Reader.Find).
+--
+-- KEYS  1 the first space  2 spaces  3 names
+-- ARGV  1 "{workspace}:"  2 type  3 prefix of other spaces, or ''  4 key  5 want groups
+-- Returns id, record, groups and their names for each holder.
+local call = redis.call
+local found = {}
+local function add(v)
+  local id = string.match(v, '^[^ ]*')
+  local ref = ARGV[2] .. '/' .. id
+  local groups, names = {}, {}
+  if ARGV[5] == '1' then
+    groups = call('ZRANGE', ARGV[1] .. 'g:' .. ref, 0, -1)
+    for i, g in ipairs(groups) do names[i] = call('HGET', KEYS[3], g) end
+  end
+  found[#found + 1] = {id, call('GET', ARGV[1] .. 'r:' .. ref), groups, names}
+end
+local v = call('HGET', KEYS[1], ARGV[4])
+if v then
+  add(v)
+elseif ARGV[3] ~= '' then
+  for _, space in ipairs(call('SMEMBERS', KEYS[2])) do
+    if string.sub(space, 1, #ARGV[3]) == ARGV[3] then
+      local w = call('HGET', ARGV[1] .. 'c:' .. space, ARGV[4])
+      if w then add(w) end
+    end
+  end
+end
+return found

@@ -1,0 +1,313 @@
+package redisdb
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/scim"
+	"rollcall/store"
+)
+
+// Read returns the records, in one round trip.
+func (b *Backend) Read(ctx context.Context, ws string, refs []scim.Ref, groups bool) ([]store.Raw, error) {
+	raws := make([]store.Raw, len(refs))
+	if len(refs) == 0 {
+		return raws, nil
+	}
+	if len(refs) == 1 && !groups {
+		record, err := b.client.Get(ctx, recordKey(ws, refs[0])).Bytes()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, failed(ctx, "read", err)
+		}
+		raws[0] = rawOf(refs[0], record, err == nil)
+		return raws, nil
+	}
+	if len(refs) == 1 {
+		raw, err := b.member(ctx, ws, refs[0])
+		raws[0] = raw
+		return raws, err
+	}
+	keys := make([]string, len(refs))
+	for i, ref := range refs {
+		keys[i] = recordKey(ws, ref)
+	}
+	pipe := b.client.Pipeline()
+	records := pipe.MGet(ctx, keys...)
+	lists := make([]*redis.StringSliceCmd, len(refs))
+	if groups {
+		for i, ref := range refs {
+			lists[i] = pipe.ZRange(ctx, edgesKey(ws, store.Groups, ref), 0, -1)
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, failed(ctx, "read", err)
+	}
+	for i, v := range records.Val() {
+		record, found := v.(string)
+		raws[i] = rawOf(refs[i], []byte(record), found)
+		if groups && found {
+			raws[i].Groups = namesOf(lists[i].Val(), nil)
+		}
+	}
+	return raws, b.nameGroups(ctx, ws, raws)
+}
+
+// member reads one record with its groups.
+func (b *Backend) member(ctx context.Context, ws string, ref scim.Ref) (store.Raw, error) {
+	row, err := b.eval(ctx, memberScript, []string{recordKey(ws, ref), edgesKey(ws, store.Groups, ref), kvKey(ws, store.NamesSpace)}).Slice()
+	if err != nil {
+		return store.Raw{}, failed(ctx, "read", err)
+	}
+	if len(row) != 3 {
+		return store.Raw{}, errReply("read")
+	}
+	record, found := row[0].(string)
+	raw := rawOf(ref, []byte(record), found)
+	groups, _ := row[1].([]any)
+	names, _ := row[2].([]any)
+	raw.Groups = namesOf(stringsOf(groups), names)
+	return raw, nil
+}
+
+// nameGroups names the groups of many records, each group once.
+func (b *Backend) nameGroups(ctx context.Context, ws string, raws []store.Raw) error {
+	at := map[scim.Ref]int{}
+	var fields []string
+	for _, raw := range raws {
+		for _, g := range raw.Groups {
+			if _, seen := at[g.Ref]; !seen {
+				at[g.Ref] = len(fields)
+				fields = append(fields, g.Ref.String())
+			}
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	names, err := b.client.HMGet(ctx, kvKey(ws, store.NamesSpace), fields...).Result()
+	if err != nil {
+		return failed(ctx, "read", err)
+	}
+	for _, raw := range raws {
+		for i := range raw.Groups {
+			g := &raw.Groups[i]
+			g.Name, g.Known = names[at[g.Ref]].(string)
+		}
+	}
+	return nil
+}
+
+// namesOf reads groups and, where they are at hand, their names.
+func namesOf(groups []string, names []any) []store.Named {
+	if len(groups) == 0 {
+		return nil
+	}
+	out := make([]store.Named, len(groups))
+	for i, ref := range refsOf(groups) {
+		out[i].Ref = ref
+		if i < len(names) {
+			out[i].Name, out[i].Known = names[i].(string)
+		}
+	}
+	return out
+}
+
+func stringsOf(texts []any) []string {
+	out := make([]string, len(texts))
+	for i, t := range texts {
+		out[i], _ = t.(string)
+	}
+	return out
+}
+
+func rawOf(ref scim.Ref, record []byte, found bool) store.Raw {
+	if !found {
+		return store.Raw{Ref: ref}
+	}
+	return store.ParseRecord(ref, record)
+}
+
+func refsOf(texts []string) []scim.Ref {
+	refs := make([]scim.Ref, len(texts))
+	for i, s := range texts {
+		refs[i], _ = store.ParseRef(s)
+	}
+	return refs
+}
+
+// Holders returns the claims on keys.
+func (b *Backend) Holders(ctx context.Context, ws, space string, keys []string) ([]store.Claim, error) {
+	claims := make([]store.Claim, len(keys))
+	if len(keys) == 0 {
+		return claims, nil
+	}
+	values, err := b.client.HMGet(ctx, claimsKey(ws, space), keys...).Result()
+	if err != nil {
+		return nil, failed(ctx, "read claims", err)
+	}
+	for i, key := range keys {
+		claims[i] = store.Claim{Space: space, Key: key}
+		if v, ok := values[i].(string); ok {
+			claims[i] = store.ParseClaim(space, key, v)
+		}
+	}
+	return claims, nil
+}
+
+// Spaces lists the spaces of claims.
+func (b *Backend) Spaces(ctx context.Context, ws, prefix string) ([]string, error) {
+	all, err := b.client.SMembers(ctx, spacesKey(ws)).Result()
+	if err != nil {
+		return nil, failed(ctx, "list spaces", err)
+	}
+	var spaces []string
+	for _, s := range all {
+		if strings.HasPrefix(s, prefix) {
+			spaces = append(spaces, s)
+		}
+	}
+	return spaces, nil
+}
+
+// Find finds records by a claim, in one round trip.
+func (b *Backend) Find(ctx context.Context, ws, typ, first, others, key string, groups bool) ([]store.Raw, error) {
+	rows, err := b.eval(ctx, findScript, []string{claimsKey(ws, first), spacesKey(ws), kvKey(ws, store.NamesSpace)},
+		prefix(ws), typ, others, key, flag(groups)).Slice()
+	if err != nil {
+		return nil, failed(ctx, "look up", err)
+	}
+	raws := make([]store.Raw, len(rows))
+	for i, r := range rows {
+		row, ok := r.([]any)
+		if !ok || len(row) != 4 {
+			return nil, errReply("look up")
+		}
+		id, _ := row[0].(string)
+		record, found := row[1].(string)
+		raws[i] = rawOf(scim.Ref{Type: typ, ID: id}, []byte(record), found)
+		groups, _ := row[2].([]any)
+		names, _ := row[3].([]any)
+		raws[i].Groups = namesOf(stringsOf(groups), names)
+	}
+	return raws, nil
+}
+
+// Edges lists one side of a resource's edges.
+func (b *Backend) Edges(ctx context.Context, ws string, ref scim.Ref, d store.Direction, after scim.Ref, limit int) ([]scim.Ref, error) {
+	from := "-"
+	if after != (scim.Ref{}) {
+		from = "(" + after.String()
+	}
+	texts, err := b.client.ZRangeByLex(ctx, edgesKey(ws, d, ref), &redis.ZRangeBy{Min: from, Max: "+", Count: int64(limit)}).Result()
+	if err != nil {
+		return nil, failed(ctx, "read edges", err)
+	}
+	return refsOf(texts), nil
+}
+
+// HasEdges tells which edges stand on a side.
+func (b *Backend) HasEdges(ctx context.Context, ws string, d store.Direction, edges []store.EdgeAt) ([]bool, error) {
+	pipe := b.client.Pipeline()
+	for _, e := range edges {
+		pipe.ZScore(ctx, edgesKey(ws, d, e.From), e.To.String())
+	}
+	cmds, err := pipe.Exec(ctx)
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, failed(ctx, "read edges", err)
+	}
+	has := make([]bool, len(edges))
+	for i, cmd := range cmds {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, failed(ctx, "read edges", err)
+		}
+		has[i] = cmd.Err() == nil
+	}
+	return has, nil
+}
+
+// Feed returns entries above after. The number is read first: an entry that comes between
+// is returned, or is above the number.
+func (b *Backend) Feed(ctx context.Context, ws string, after scim.Version, limit int) ([]store.Entry, scim.Version, error) {
+	pipe := b.client.Pipeline()
+	seq := pipe.Get(ctx, seqKey(ws))
+	rows := pipe.XRangeN(ctx, feedKey(ws), strconv.FormatUint(uint64(after)+1, 10)+"-0", "+", int64(limit))
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, 0, failed(ctx, "read the feed", err)
+	}
+	head, err := seq.Uint64()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, 0, failed(ctx, "read the feed", err)
+	}
+	entries, err := entriesOf(rows.Val())
+	return entries, scim.Version(head), err
+}
+
+// FeedAt returns entries by number.
+func (b *Backend) FeedAt(ctx context.Context, ws string, numbers []scim.Version) ([]store.Entry, error) {
+	entries := make([]store.Entry, len(numbers))
+	if len(numbers) == 0 {
+		return entries, nil
+	}
+	pipe := b.client.Pipeline()
+	rows := make([]*redis.XMessageSliceCmd, len(numbers))
+	for i, n := range numbers {
+		id := strconv.FormatUint(uint64(n), 10) + "-0"
+		rows[i] = pipe.XRange(ctx, feedKey(ws), id, id)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, failed(ctx, "read the feed", err)
+	}
+	for i := range rows {
+		found, err := entriesOf(rows[i].Val())
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 1 {
+			entries[i] = found[0]
+		}
+	}
+	return entries, nil
+}
+
+// FeedBack returns entries downwards from last.
+func (b *Backend) FeedBack(ctx context.Context, ws string, last scim.Version, limit int) ([]store.Entry, error) {
+	from := "+"
+	if last != 0 {
+		from = strconv.FormatUint(uint64(last), 10) + "-0"
+	}
+	rows, err := b.client.XRevRangeN(ctx, feedKey(ws), from, "-", int64(limit)).Result()
+	if err != nil {
+		return nil, failed(ctx, "read the feed", err)
+	}
+	return entriesOf(rows)
+}
+
+func entriesOf(rows []redis.XMessage) ([]store.Entry, error) {
+	var entries []store.Entry
+	for _, row := range rows {
+		text := func(field string) string { s, _ := row.Values[field].(string); return s }
+		n, err1 := strconv.ParseUint(strings.TrimSuffix(row.ID, "-0"), 10, 64)
+		before, err2 := strconv.ParseUint(text("b"), 10, 64)
+		ms, err3 := strconv.ParseInt(text("t"), 10, 64)
+		ref, ok := store.ParseRef(text("r"))
+		if err1 != nil || err2 != nil || err3 != nil || !ok {
+			return nil, scim.Errorf(scim.ErrCorrupt, "feed entry %s cannot be read", row.ID)
+		}
+		changed, became := store.ParseChanged(text("d"))
+		entries = append(entries, store.Entry{
+			Change: scim.Change{
+				Version: scim.Version(n), Before: scim.Version(before), Op: text("o"), Ref: ref,
+				Time: time.UnixMilli(ms).UTC(), Actor: text("a"), Client: text("c"), RequestID: text("q"),
+				Edges: store.ParseEdges(text("m")), Groups: store.ParseRefs(text("g")),
+				Attributes: changed, Became: became,
+			},
+			Nonce: text("n"),
+		})
+	}
+	return entries, nil
+}
