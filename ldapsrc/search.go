@@ -1,0 +1,180 @@
+package ldapsrc
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"rollcall/scim"
+	dirsync "rollcall/sync"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// Users says which entries are people, and what is read of them.
+type Users struct {
+	Base   string // DN that the search starts from
+	Filter string // RFC 4515; joined to the preset's by "and"; "" for the preset's alone
+	Scope  string // ScopeSub (the default), ScopeOne or ScopeBase
+	// Attributes changes the preset's mapping: SCIM path -> LDAP attribute. Several
+	// attributes are separated by "|", the first with a value wins; a constant begins with "=";
+	// "" takes a path of the preset away; "externalId" chooses another stable id.
+	Attributes map[string]string
+	// Model has the schemas that the paths are of; nil for scim.DefaultModel.
+	Model *scim.Model
+}
+
+// Groups says the same of groups. With no Base an LDAP source reads none.
+type Groups struct {
+	Base, Filter, Scope string
+	Nested              string // NestedFlatten (the default), NestedKeep or NestedOff
+	Attributes          map[string]string
+	Model               *scim.Model
+}
+
+// search is one of the two searches of a read.
+type search struct {
+	name   string // "users" or "groups", for people to read
+	base   string
+	canon  []byte // base in canonical form
+	scope  string
+	filter string
+	table  *table
+}
+
+// reading is a configuration made ready: what is common to a directory and a file.
+type reading struct {
+	preset *preset
+	users  *search
+	groups *search // nil where groups are not read
+	nested string
+	log    *slog.Logger
+}
+
+// newReading checks and compiles. It returns every problem; the reading is of use only
+// where there is none.
+func newReading(presetName string, u Users, g Groups, log *slog.Logger) (*reading, []error) {
+	p, err := loadPreset(presetName)
+	if err != nil {
+		return nil, []error{err}
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	r := &reading{preset: p, nested: g.Nested, log: log}
+	var problems []error
+	add := func(prefix string, errs []error) {
+		for _, err := range errs {
+			problems = append(problems, fmt.Errorf("%s.%w", prefix, err))
+		}
+	}
+	userTable, errs := userTable(p, u)
+	add("users.attributes", errs)
+	r.users, errs = newSearch("users", u.Base, u.Scope, p.Users.Filter, u.Filter, userTable)
+	add("users", errs)
+	groupTable, errs := groupTable(p, g)
+	add("groups.attributes", errs)
+	r.groups, errs = newSearch("groups", g.Base, g.Scope, p.Groups.Filter, g.Filter, groupTable)
+	add("groups", errs)
+	switch g.Nested {
+	case "":
+		r.nested = NestedFlatten
+	case NestedFlatten, NestedKeep, NestedOff:
+	default:
+		problems = append(problems, fmt.Errorf("groups.nested: %q is none of flatten, keep, off", g.Nested))
+	}
+	return r, problems
+}
+
+// maxFilter bounds a filter. One that lists thousands of names belongs in a group.
+const maxFilter = 16 << 10
+
+func newSearch(name, base, scope, presetFilter, filter string, t *table) (*search, []error) {
+	s := &search{name: name, base: base, scope: scope, filter: presetFilter, table: t}
+	var problems []error
+	if base != "" {
+		var err error
+		if s.canon, err = appendDN(nil, base); err != nil {
+			problems = append(problems, fmt.Errorf("base: %q %w", base, err))
+		}
+	}
+	switch scope {
+	case "":
+		s.scope = ScopeSub
+	case ScopeSub, ScopeOne, ScopeBase:
+	default:
+		problems = append(problems, fmt.Errorf("scope: %q is none of sub, one, base", scope))
+	}
+	if filter = strings.TrimSpace(filter); filter != "" {
+		if !strings.HasPrefix(filter, "(") {
+			filter = "(" + filter + ")"
+		}
+		s.filter = "(&" + presetFilter + filter + ")"
+		if _, err := ldap.CompileFilter(filter); err != nil {
+			problems = append(problems, fmt.Errorf("filter: %w", err))
+		} else if len(filter) > maxFilter {
+			problems = append(problems, errors.New("filter: is longer than 16 KiB"))
+		}
+	}
+	return s, problems
+}
+
+// attributes are what the search asks for: what the tables name, and nothing else, so
+// that no password hash and no photograph is ever sent.
+func (s *search) attributes() []string { return s.table.names }
+
+// A read passes entries to whoever ranges over Entries. stopped is true once that has had
+// enough.
+type read struct {
+	*reading
+	roster  *roster
+	yield   func(dirsync.Entry, error) bool
+	stopped bool
+	counts  struct{ users, groups, faults, references int }
+}
+
+func (r *reading) start(yield func(dirsync.Entry, error) bool) *read {
+	return &read{reading: r, roster: newRoster(r.nested), yield: yield}
+}
+
+func (r *read) emit(e dirsync.Entry, err error) bool {
+	if !r.stopped {
+		r.stopped = !r.yield(e, err)
+	}
+	return !r.stopped
+}
+
+func (r *read) fault(err *dirsync.EntryError) bool {
+	r.counts.faults++
+	return r.emit(dirsync.Entry{}, err)
+}
+
+// user takes one entry of the search for users, group one of the search for groups.
+// They are false when no more is wanted.
+func (r *read) user(m *mapper, raw *rawEntry) bool {
+	e, fault := r.roster.user(m, raw)
+	if fault != nil {
+		return r.fault(fault)
+	}
+	r.counts.users++
+	return r.emit(e, nil)
+}
+
+func (r *read) group(m *mapper, raw *rawEntry) bool {
+	if fault := r.roster.group(m, raw); fault != nil {
+		return r.fault(fault)
+	}
+	return !r.stopped
+}
+
+// finish emits the groups, once everything was read and proven whole.
+func (r *read) finish() {
+	for e := range r.roster.entries() {
+		r.counts.groups++
+		if !r.emit(e, nil) {
+			return
+		}
+	}
+	r.log.Info("directory read", "users", r.counts.users, "groups", r.counts.groups, "left_out", r.counts.faults, "references", r.counts.references)
+}
