@@ -1,0 +1,92 @@
+package sync
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestJudge(t *testing.T) {
+	group := func(before, removed int) []*Change {
+		return []*Change{{Action: Members, Type: "Group", Name: "g", MembersBefore: before, MembersRemoved: removed}}
+	}
+	for _, c := range []struct {
+		name    string
+		users   TypeCount
+		groups  TypeCount
+		plan    Plan
+		guard   func(*Guard)
+		blocked string // the name of the check, "" for none
+	}{
+		{name: "first run of many", users: TypeCount{Seen: 50000}, groups: TypeCount{Seen: 100}},
+		{name: "nothing", blocked: "entries"},
+		{name: "nothing any more", users: TypeCount{Present: 3, Missing: 3}, blocked: "entries"},
+		{name: "no users, of a few", users: TypeCount{Present: 3, Missing: 3}, groups: TypeCount{Seen: 1, Present: 1}, blocked: "users"},
+		{name: "no groups, of a few", users: TypeCount{Seen: 3, Present: 3}, groups: TypeCount{Present: 1, Missing: 1}, blocked: "groups"},
+		{name: "groups alone", groups: TypeCount{Seen: 3, Present: 3}},
+		{name: "ten of twenty", users: TypeCount{Seen: 10, Present: 20, Missing: 10}},
+		{name: "eleven of twenty", users: TypeCount{Seen: 9, Present: 20, Missing: 11}, blocked: "missing users"},
+		{name: "5 % of 1,000", users: TypeCount{Seen: 950, Present: 1000, Missing: 50}},
+		{name: "one more", users: TypeCount{Seen: 949, Present: 1000, Missing: 51}, blocked: "missing users"},
+		{name: "gone before do not count", users: TypeCount{Seen: 950, Present: 1000, Missing: 50, Gone: 900}},
+		{name: "eleven groups", users: TypeCount{Seen: 1}, groups: TypeCount{Seen: 9, Present: 20, Missing: 11}, blocked: "missing groups"},
+		{name: "a group of 49 loses all", users: TypeCount{Seen: 1}, plan: Plan{Changes: group(49, 49)}},
+		{name: "a group of 50 loses ten", users: TypeCount{Seen: 1}, plan: Plan{Changes: group(50, 10)}},
+		{name: "a group of 50 loses eleven", users: TypeCount{Seen: 1}, plan: Plan{Changes: group(50, 11)}, blocked: "members removed from g"},
+		{name: "the source disables eleven", users: TypeCount{Seen: 100, Present: 100}, plan: Plan{DisabledBySource: 11}, blocked: "users disabled by the source"},
+		{name: "too few users", users: TypeCount{Seen: 99}, guard: func(g *Guard) { g.MinUsers = 100 }, blocked: "users"},
+		{name: "just enough users", users: TypeCount{Seen: 100}, guard: func(g *Guard) { g.MinUsers = 100 }},
+		{name: "creations are no changes", users: TypeCount{Seen: 5, Present: 1}, plan: Plan{Changes: make5(), Planned: Tally{Created: 4}},
+			guard: func(g *Guard) { g.MaxChanges = &Limit{Count: 1} }},
+		{name: "changes", users: TypeCount{Seen: 5, Present: 5}, plan: Plan{Changes: make5()},
+			guard: func(g *Guard) { g.MaxChanges = &Limit{Count: 4} }, blocked: "changes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := DefaultPolicy().Guard
+			if c.guard != nil {
+				c.guard(&g)
+			}
+			c.plan.Types = map[string]*TypeCount{"User": &c.users, "Group": &c.groups}
+			v := judge(&c.plan, g)
+			if v.Blocked != (c.blocked != "") {
+				t.Fatalf("judge() = %+v, want blocked %q", v, c.blocked)
+			}
+			if c.blocked == "" {
+				return
+			}
+			i := slices.IndexFunc(v.Limits, func(l Check) bool { return l.Name == c.blocked })
+			if i < 0 || v.Limits[i].Passed {
+				t.Errorf("judge() = %+v, want %q to fail", v.Limits, c.blocked)
+			}
+		})
+	}
+}
+
+func make5() []*Change {
+	var list []*Change
+	for i := range 5 {
+		list = append(list, &Change{Action: Update, Type: "User", ID: fmt.Sprint(i)})
+	}
+	return list
+}
+
+func TestPolicyValidate(t *testing.T) {
+	if err := DefaultPolicy().Validate(); err != nil {
+		t.Errorf("DefaultPolicy().Validate() = %v, want nil", err)
+	}
+	bad := Policy{OnMissing: "delete", Guard: Guard{
+		Missing: Limit{Count: -1}, Disabled: Limit{Percent: math.NaN()}, MemberLoss: 101, MemberLossFrom: -1, MinUsers: -1, MaxChanges: &Limit{Percent: -1},
+	}}
+	err := bad.Validate()
+	if err == nil {
+		t.Fatal("Validate() = nil, want every problem")
+	}
+	for _, key := range []string{"on_missing.after", "on_missing.do", "guard.missing", "guard.disabled", "guard.member_loss:",
+		"guard.member_loss_from", "guard.min_entries", "guard.max_changes"} {
+		if !strings.Contains(err.Error(), key) {
+			t.Errorf("Validate() = %v, want it to name %s", err, key)
+		}
+	}
+}

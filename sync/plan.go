@@ -1,0 +1,381 @@
+package sync
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"rollcall/scim"
+)
+
+// Plan is what a run is about to do. Making it writes nothing.
+type Plan struct {
+	Types map[string]*TypeCount
+	// DisabledBySource counts people whom the source itself tells to be disabled.
+	DisabledBySource int
+	// Changes are those of users, then those of groups, each in the order of the source, with
+	// what is missing behind.
+	Changes []*Change
+	// Settled are resources that are already as they should be, but whose mark is not.
+	Settled []*Change
+	Missing []Missing // in order of type and externalId
+	Planned Tally
+}
+
+// TypeCount counts the entries and the owned resources of one type.
+type TypeCount struct {
+	Seen      int // usable entries
+	Unchanged int // of those, as they were last applied
+	Present   int // owned resources that the last run still found in the source
+	Missing   int // of those, missing now
+	Gone      int // owned resources that were missing before, and have been dealt with
+}
+
+// Action is what a change does to its resource.
+type Action string
+
+const (
+	Create  Action = "create"
+	Update  Action = "update"
+	Members Action = "members" // an update of a group's members alone
+	Disable Action = "disable"
+	Enable  Action = "enable"
+	settle  Action = "settle" // nothing but the mark
+)
+
+// Change is one change of one resource.
+type Change struct {
+	Action     Action       `json:"action"`
+	Type       string       `json:"type"`
+	ID         string       `json:"id"`
+	ExternalID string       `json:"externalId"`
+	DN         string       `json:"dn,omitempty"` // "" for what the source no longer has
+	Name       string       `json:"name"`         // userName or displayName
+	Attributes []Difference `json:"attributes,omitempty"`
+
+	MembersBefore  int `json:"membersBefore,omitempty"`
+	MembersAdded   int `json:"membersAdded,omitempty"`
+	MembersRemoved int `json:"membersRemoved,omitempty"`
+	// Added and Removed are ids of the first MaxMembers of each, in a report.
+	Added   []string `json:"added,omitempty"`
+	Removed []string `json:"removed,omitempty"`
+
+	Error string `json:"error,omitempty"` // why it could not be applied
+
+	// What follows is for applying it, and in no report.
+	want    json.RawMessage // the attributes that the source has; nil where it is missing
+	mark    string          // to be stored with it; "" for none
+	before  string          // the mark that was stored
+	members []scim.Ref      // those the group should have, sorted; nil once compared
+	whole   bool            // members is all of them
+	add     []scim.Ref
+	remove  []scim.Ref
+	nests   bool // some of add are groups themselves
+	counted bool // it is in the report's tally
+	unsure  bool // a commit of it ended without an answer
+}
+
+// Difference is one attribute before and after. Old or New is empty where the attribute
+// was not, or will not be, there.
+type Difference struct {
+	Path string          `json:"path"`
+	Old  json.RawMessage `json:"old,omitempty"`
+	New  json.RawMessage `json:"new,omitempty"`
+}
+
+func (c *Change) ref() scim.Ref { return scim.Ref{Type: c.Type, ID: c.ID} }
+
+// changesOfExisting counts the changes that are no creations.
+func (p *Plan) changesOfExisting() int { return len(p.Changes) - p.Planned.Created }
+
+// count adds a change to a tally.
+func (t *Tally) count(a Action) {
+	switch a {
+	case Create:
+		t.Created++
+	case Update, Members:
+		t.Updated++
+	case Disable:
+		t.Disabled++
+	case Enable:
+		t.Enabled++
+	}
+}
+
+// holding is a resource that the source owns or is about to create.
+type holding struct {
+	id    string
+	mark  string
+	state state
+}
+
+type state uint8
+
+const (
+	unseen  state = iota
+	seen          // the source has an entry for it
+	spoiled       // it has one that cannot be used
+	created       // seen, and not in the store yet
+)
+
+// planner makes a plan: first everything that the source owns, by own; then every entry of
+// the source, by add and spoil; then end. It does no input or output.
+type planner struct {
+	mapping *mapping
+	policy  Policy
+	now     time.Time
+	runs    map[scim.Ref]int // whole runs that a resource has been missing in, by type and externalId
+	report  *Report
+
+	held     map[string]map[string]*holding // by type and externalId
+	groups   []Entry                        // put off until every member is known
+	nameless int                            // entries that cannot be used and have no id
+	plan     *Plan
+	room     []byte    // for text that is not kept
+	open     []*Change // to be compared with the resource as it is
+}
+
+func newPlanner(m *mapping, policy Policy, runs map[scim.Ref]int, now time.Time, report *Report) *planner {
+	p := &planner{
+		mapping: m, policy: policy, now: now, runs: runs, report: report,
+		held: map[string]map[string]*holding{},
+		plan: &Plan{Types: map[string]*TypeCount{}},
+	}
+	for _, t := range m.model.Types {
+		p.held[t.Name] = map[string]*holding{}
+		p.plan.Types[t.Name] = &TypeCount{}
+	}
+	return p
+}
+
+// own records a resource that the source owns.
+func (p *planner) own(typ string, o scim.Owned) {
+	p.held[typ][o.ExternalID] = &holding{id: o.ID, mark: o.Mark}
+	if isMissing(o.Mark) {
+		p.plan.Types[typ].Gone++
+	} else {
+		p.plan.Types[typ].Present++
+	}
+}
+
+// spoil records an entry that cannot be used: what stands for it is left alone.
+func (p *planner) spoil(e *EntryError) {
+	p.report.Counts.Skipped++
+	p.report.problem(Problem{DN: e.DN, ID: e.ID, Kind: "entry", Attribute: e.Attribute, Reason: e.Reason, Remedy: e.Remedy})
+	if e.ID == "" {
+		p.nameless++
+		return
+	}
+	for _, held := range p.held {
+		if h := held[e.ID]; h != nil && h.state == unseen {
+			h.state = spoiled
+		}
+	}
+}
+
+// add takes the next entry of the source.
+func (p *planner) add(e Entry) {
+	held, ok := p.held[e.Type]
+	switch {
+	case !ok:
+		p.spoil(&EntryError{DN: e.DN, ID: e.ID, Reason: fmt.Sprintf("there is no resource type %q", e.Type), Remedy: "Correct the source's mapping."})
+		return
+	case e.ID == "":
+		p.spoil(&EntryError{DN: e.DN, Reason: "it has no stable id", Remedy: "Let the source's account read the id attribute."})
+		return
+	}
+	h := held[e.ID]
+	if h != nil && (h.state == seen || h.state == created) {
+		p.spoil(&EntryError{DN: e.DN, ID: e.ID, Reason: "another entry has the same stable id",
+			Remedy: "Give each entry an id of its own, or leave one of them out by the filter."})
+		return
+	}
+	if h == nil {
+		h = &holding{id: scim.NewID(), state: created}
+		held[e.ID] = h
+	} else {
+		h.state = seen
+	}
+	if p.mapping.hasMembers(e.Type) {
+		p.groups = append(p.groups, e)
+		return
+	}
+	p.decide(&e, h, nil)
+}
+
+// decide says whether an entry differs from what was last applied, and checks it if so.
+func (p *planner) decide(e *Entry, h *holding, members []scim.Ref) {
+	var hash string
+	hash, p.room = p.mapping.hash(p.room, e, members)
+	count := p.plan.Types[e.Type]
+	if markHash(h.mark) == hash {
+		count.Seen++
+		count.Unchanged++
+		return
+	}
+	attributes, name, err := p.mapping.check(e)
+	if err != nil {
+		if h.state == created {
+			delete(p.held[e.Type], e.ID) // nobody's member
+		} else {
+			h.state = spoiled
+		}
+		p.report.Counts.Skipped++
+		p.report.problem(invalidEntry(e, err))
+		return
+	}
+	count.Seen++
+	p.room = scim.AppendJSON(p.room[:0], attributes)
+	c := &Change{
+		Type: e.Type, ID: h.id, ExternalID: e.ID, DN: e.DN, Name: name,
+		want: bytes.Clone(p.room), mark: markApplied + hash, before: h.mark,
+		members: members, whole: !e.MembersUnknown,
+	}
+	if h.state == created {
+		p.create(c, attributes)
+	}
+	p.open = append(p.open, c)
+}
+
+// create completes the change that makes a new resource.
+func (p *planner) create(c *Change, attributes map[string]any) {
+	c.Action = Create
+	if active, ok := attributes["active"].(bool); ok && !active {
+		c.mark = markDisabled + markHash(c.mark)
+	}
+	c.add, c.members = c.members, nil
+	c.MembersAdded = len(c.add)
+}
+
+// end takes the groups and what is missing, and returns the changes that are to be compared
+// with the resources as they are.
+func (p *planner) end() []*Change {
+	for i := range p.groups {
+		e := &p.groups[i]
+		p.report.Counts.Dangling += len(e.Dangling)
+		p.decide(e, p.held[e.Type][e.ID], p.resolve(e))
+		p.groups[i] = Entry{}
+	}
+	p.groups = nil
+	for _, typ := range slices.Sorted(maps.Keys(p.held)) {
+		p.missing(typ)
+	}
+	users, groups := p.plan.Types["User"], p.plan.Types["Group"]
+	c := &p.report.Counts
+	c.Users, c.Groups = users.Seen, groups.Seen
+	c.Unchanged = users.Unchanged + groups.Unchanged
+	c.MissingUsers, c.MissingGroups = users.Missing, groups.Missing
+	c.Gone = users.Gone + groups.Gone
+	open := p.open
+	p.open = nil
+	return open
+}
+
+// resolve finds the resources that a group's members are, in order of type and id. A
+// member whose own entry cannot be used and that has no resource yet is left out: its
+// id will differ once there is one, and so will the group's hash.
+func (p *planner) resolve(e *Entry) []scim.Ref {
+	refs := make([]scim.Ref, 0, len(e.Members))
+	for _, id := range e.Members {
+		for _, typ := range p.mapping.memberTypes(e.Type) {
+			if h := p.held[typ][id]; h != nil {
+				refs = append(refs, scim.Ref{Type: typ, ID: h.id})
+				break
+			}
+		}
+	}
+	slices.SortFunc(refs, compareRefs)
+	return slices.Compact(refs)
+}
+
+func compareRefs(a, b scim.Ref) int {
+	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
+}
+
+// missing deals with what is owned and has no entry.
+func (p *planner) missing(typ string) {
+	count := p.plan.Types[typ]
+	held := p.held[typ]
+	for _, id := range slices.Sorted(maps.Keys(held)) {
+		h := held[id]
+		switch {
+		case isMissing(h.mark) && h.state != unseen:
+			count.Gone-- // it is back
+		case h.state == unseen && !isMissing(h.mark):
+			count.Missing++
+			p.miss(scim.Ref{Type: typ, ID: id}, h)
+		}
+	}
+}
+
+// miss counts one more run in which a resource (named by its externalId) is missing, and
+// plans what is to be done when it were enough. While there are entries that cannot even be
+// told apart, anybody may be one of them: then nobody is disabled.
+func (p *planner) miss(key scim.Ref, h *holding) {
+	runs := p.runs[key]
+	if p.nameless == 0 {
+		runs++
+	}
+	p.plan.Missing = append(p.plan.Missing, Missing{Type: key.Type, ID: h.id, ExternalID: key.ID, Runs: runs})
+	if runs < p.policy.MissingRuns {
+		return
+	}
+	p.open = append(p.open, &Change{
+		Type: key.Type, ID: h.id, ExternalID: key.ID, before: h.mark,
+		mark: fmt.Sprintf("%s%d:%s", markMissing, runs, p.now.UTC().Format("20060102")),
+	})
+}
+
+// spoiledIDs are the ids of resources whose entries cannot be used: or may be such, while there
+// are entries that cannot be told apart.
+func (p *planner) spoiledIDs() map[string]bool {
+	ids := map[string]bool{}
+	for _, held := range p.held {
+		for _, h := range held {
+			if h.state == spoiled || p.nameless > 0 && h.state == unseen {
+				ids[h.id] = true
+			}
+		}
+	}
+	return ids
+}
+
+// close takes the compared changes into the plan.
+func (p *planner) close(compared []*Change) *Plan {
+	for _, c := range compared {
+		switch c.Action {
+		case "": // there is nothing to do it to
+		case settle:
+			p.plan.Settled = append(p.plan.Settled, c)
+		default:
+			p.plan.Changes = append(p.plan.Changes, c)
+		}
+	}
+	slices.SortStableFunc(p.plan.Changes, func(a, b *Change) int {
+		return cmp.Compare(p.mapping.rank(a.Type), p.mapping.rank(b.Type))
+	})
+	return p.plan
+}
+
+// drop takes out the changes that cannot be applied, and the members that will not be made,
+// and counts what remains.
+func (p *Plan) drop(lost map[string]bool) {
+	p.Changes = slices.DeleteFunc(p.Changes, func(c *Change) bool { return c.Error != "" })
+	p.Planned = Tally{}
+	for _, c := range p.Changes {
+		if len(lost) > 0 && len(c.add) > 0 {
+			c.add = slices.DeleteFunc(c.add, func(ref scim.Ref) bool { return lost[ref.ID] })
+			c.MembersAdded = len(c.add)
+		}
+		p.Planned.count(c.Action)
+		p.Planned.MembersAdded += c.MembersAdded
+		p.Planned.MembersRemoved += c.MembersRemoved
+		if c.Action == Disable && c.want != nil {
+			p.DisabledBySource++
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"rollcall/scim"
+)
+
+// run is one run under way, or one plan being made.
+type run struct {
+	*Runner
+	report  *Report
+	planner *planner
+	planned *Plan
+
+	mu   sync.Mutex      // guards lost, and the report while changes are compared and applied
+	lost map[string]bool // ids of resources that were to be made, and cannot be
+}
+
+// sourceError is an error of reading the source, as against one of the store.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return "the source could not be read whole: " + e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+func (r *Runner) newRun(trigger Trigger) *run {
+	return &run{Runner: r, lost: map[string]bool{}, report: &Report{
+		ID: scim.NewID(), Source: r.config.Name, Trigger: trigger, Started: now(), Result: Running, Phases: []Phase{},
+	}}
+}
+
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// phase does one step and notes the time it took.
+func (t *run) phase(name string, step func() error) error {
+	begin := time.Now()
+	err := step()
+	t.report.Phases = append(t.report.Phases, Phase{Name: name, Duration: time.Since(begin)})
+	return err
+}
+
+// plan makes the plan and lets the guard judge it.
+func (t *run) plan(ctx context.Context) error {
+	var open []*Change
+	if err := t.phase("owned", func() error { return t.readOwned(ctx) }); err != nil {
+		return err
+	}
+	if err := t.phase("read", func() error { return t.readSource(ctx) }); err != nil {
+		return err
+	}
+	open = t.planner.end()
+	if err := t.phase("compare", func() error { return t.compare(ctx, open) }); err != nil {
+		return err
+	}
+	t.planned = t.planner.close(open)
+	if err := t.checkNames(ctx); err != nil {
+		return err
+	}
+	t.planner.held = nil // no longer needed, and large
+	t.report.Planned = t.planned.Planned
+	t.report.ChangeCount = len(t.planned.Changes)
+	t.report.Missing = t.planned.Missing[:min(len(t.planned.Missing), MaxErrors)]
+	t.report.Verdict = judge(t.planned, t.config.Policy.Guard)
+	return nil
+}
+
+// readOwned asks the store what the source owns.
+func (t *run) readOwned(ctx context.Context) error {
+	runs, err := t.history.missing(ctx)
+	if err != nil {
+		return err
+	}
+	t.planner = newPlanner(t.mapping, t.config.Policy, runs, t.report.Started, t.report)
+	owner := scim.ActorFrom(ctx).Owner()
+	for _, typ := range t.config.Model.Types {
+		for o, err := range t.config.Target.Owned(ctx, owner, typ.Name) {
+			if err != nil {
+				return fmt.Errorf("what the source owns: %w", err)
+			}
+			t.planner.own(typ.Name, o)
+		}
+	}
+	return nil
+}
+
+// readSource takes every entry. Only a stream that ends by itself is whole.
+func (t *run) readSource(ctx context.Context) error {
+	for e, err := range t.config.Source.Entries(ctx) {
+		if entry := (*EntryError)(nil); errors.As(err, &entry) {
+			t.planner.spoil(entry)
+			continue
+		}
+		if err != nil {
+			return &sourceError{err}
+		}
+		t.planner.add(e)
+	}
+	return ctx.Err() // a source that was cut short by it might not say so
+}
+
+// end completes the report.
+func (t *run) end(ctx context.Context, err error) {
+	r := t.report
+	r.Finished = now()
+	if t.planned != nil {
+		for _, c := range t.planned.Changes[:min(len(t.planned.Changes), MaxChanges)] {
+			r.Changes = append(r.Changes, c.shown())
+		}
+	}
+	source := (*sourceError)(nil)
+	switch {
+	case err == nil && r.Verdict.Blocked:
+		r.Result = Blocked
+	case err == nil && r.ErrorCount > 0:
+		r.Result = Partial
+	case err == nil:
+		r.Result = OK
+	case errors.Is(err, scim.ErrFenced), errors.Is(context.Cause(ctx), scim.ErrFenced):
+		r.fail(FailedLock, "another run took over the lock, or the lock could not be kept")
+	case ctx.Err() != nil:
+		r.fail(FailedInterrupted, "the run was told to stop")
+	case errors.As(err, &source):
+		r.fail(FailedSource, err.Error())
+	default:
+		r.fail(FailedStore, err.Error())
+	}
+}
+
+func (r *Report) fail(f Failure, text string) { r.Result, r.Failure, r.Error = Failed, f, text }
+
+// shown is the change as a report has it.
+func (c *Change) shown() Change {
+	s := Change{
+		Action: c.Action, Type: c.Type, ID: c.ID, ExternalID: c.ExternalID, DN: c.DN, Name: c.Name, Attributes: c.Attributes,
+		MembersBefore: c.MembersBefore, MembersAdded: c.MembersAdded, MembersRemoved: c.MembersRemoved,
+		Added: memberIDs(c.add), Removed: memberIDs(c.remove), Error: c.Error,
+	}
+	if c.Action == Create {
+		if want, err := scim.ParseObject(c.want, scim.StoredLimits); err == nil {
+			s.Attributes = compareAttributes(nil, "", nil, want)
+		}
+	}
+	return s
+}
+
+func memberIDs(refs []scim.Ref) []string {
+	var ids []string
+	for _, ref := range refs[:min(len(refs), MaxMembers)] {
+		ids = append(ids, ref.ID)
+	}
+	return ids
+}
+
+// lose notes that a change cannot be applied. The caller holds mu.
+func (t *run) lose(c *Change, reason string) {
+	c.Error = reason
+	t.report.Counts.Failed++
+	if c.Action == Create {
+		t.lost[c.ID] = true
+	}
+}
