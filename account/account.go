@@ -1,0 +1,206 @@
+// Package account is the one way into a workspace's resources: who is asking, what
+// they may do, and the rules that hold for every writer alike. SCIM, sync, the API
+// and the command line are all given a Directory, never the bare store.
+//
+// It serves no HTTP, and it keeps nothing itself.
+//
+// Start with Directory (rights on every read and change), then signin.go (who sends a
+// request, and whether they may go on) and tokens.go (who holds a bearer token).
+package account
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"rollcall/scim"
+)
+
+// Config is what a Directory needs.
+type Config struct {
+	// Open returns the store of a workspace, or scim.ErrNotFound.
+	Open func(ctx context.Context, workspace string) (scim.Store, error)
+	// State holds what spans workspaces: tokens, and which clients are paused.
+	State scim.State
+	// Clients are those that the configuration has settings for.
+	Clients []Client
+	// Model is the schemas of a workspace that Open has opened; nil for scim.DefaultModel in each.
+	Model func(workspace string) *scim.Model
+	// Authority is who alone may write which attributes, in every workspace that has them.
+	Authority []Authority
+	Logger    *slog.Logger
+	// HTTP fetches the keys of JWT issuers; nil for a client that is careful.
+	HTTP *http.Client
+	// Now is the clock for expiry; nil for time.Now.
+	Now func() time.Time
+}
+
+// Directory opens workspaces for actors and tells who holds a token.
+type Directory struct {
+	open   func(ctx context.Context, workspace string) (scim.Store, error)
+	logger *slog.Logger
+	now    func() time.Time
+	tokens *tokens
+	gate   *gate
+	jwts   []*jwtClient
+	basics []basicClient
+
+	model    func(workspace string) *scim.Model
+	rules    []Authority
+	resolved sync.Map // workspace → *resolved
+}
+
+// New makes a Directory.
+func New(c Config) (*Directory, error) {
+	if c.Open == nil || c.State == nil {
+		return nil, errors.New("account: Open and State are required")
+	}
+	d := &Directory{open: c.Open, logger: c.Logger, now: c.Now}
+	if d.logger == nil {
+		d.logger = slog.New(slog.DiscardHandler)
+	}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	if err := d.setModel(c); err != nil {
+		return nil, err
+	}
+	d.tokens = newTokens(c.State, d.now)
+	return d, d.addClients(c)
+}
+
+// Workspace opens a workspace. It answers scim.ErrNotFound for one that does not exist.
+func (d *Directory) Workspace(ctx context.Context, name string) (*Workspace, error) {
+	s, err := d.open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return &Workspace{name: name, store: s, authority: d.authorityIn(name)}, nil
+}
+
+// Workspace is a workspace's store with its rules in front: it is a scim.Store
+// itself. Every method asks the context's actor for the right it takes, and
+// answers scim.ErrForbidden, or scim.ErrNotFound to an actor of another workspace.
+type Workspace struct {
+	name      string
+	store     scim.Store
+	authority map[string][]authority
+}
+
+var _ scim.Store = (*Workspace)(nil)
+
+// Get implements scim.Store.
+func (w *Workspace) Get(ctx context.Context, ref scim.Ref, with scim.With) (*scim.Stored, error) {
+	if err := w.allow(ctx, ref.Type, actRead); err != nil {
+		return nil, err
+	}
+	return w.store.Get(ctx, ref, with)
+}
+
+// Lookup implements scim.Store.
+func (w *Workspace) Lookup(ctx context.Context, typ, attr, value string, with scim.With) (*scim.Stored, error) {
+	if err := w.allow(ctx, typ, actList); err != nil {
+		return nil, err
+	}
+	return w.store.Lookup(ctx, typ, attr, value, with)
+}
+
+// Query implements scim.Store.
+func (w *Workspace) Query(ctx context.Context, q *scim.Query) (*scim.Page, error) {
+	for _, typ := range q.Types {
+		if err := w.allow(ctx, typ, actList); err != nil {
+			return nil, err
+		}
+	}
+	return w.store.Query(ctx, q)
+}
+
+// Members implements scim.Store.
+func (w *Workspace) Members(ctx context.Context, group, after scim.Ref) iter.Seq2[scim.Ref, error] {
+	if err := w.allow(ctx, group.Type, actRead); err != nil {
+		return func(yield func(scim.Ref, error) bool) { yield(scim.Ref{}, err) }
+	}
+	return w.store.Members(ctx, group, after)
+}
+
+// Owned implements scim.Store.
+func (w *Workspace) Owned(ctx context.Context, owner, typ string) iter.Seq2[scim.Owned, error] {
+	if err := w.allow(ctx, typ, actList); err != nil {
+		return func(yield func(scim.Owned, error) bool) { yield(scim.Owned{}, err) }
+	}
+	return w.store.Owned(ctx, owner, typ)
+}
+
+// Changes implements scim.Store. The feed names everybody, so it takes the right to audit.
+func (w *Workspace) Changes(ctx context.Context, after scim.Version, limit int) ([]scim.Change, error) {
+	if err := w.may(ctx, AuditRead); err != nil {
+		return nil, err
+	}
+	return w.store.Changes(ctx, after, limit)
+}
+
+// Commit implements scim.Store.
+func (w *Workspace) Commit(ctx context.Context, c *scim.Commit) (*scim.Committed, error) {
+	if err := w.check(ctx, c); err != nil {
+		return nil, err
+	}
+	return w.store.Commit(ctx, c)
+}
+
+// CommitMany implements scim.Store: a commit that is refused here keeps its place.
+func (w *Workspace) CommitMany(ctx context.Context, commits []*scim.Commit) []scim.CommitResult {
+	results := make([]scim.CommitResult, len(commits))
+	allowed := make([]*scim.Commit, 0, len(commits))
+	place := make([]int, 0, len(commits))
+	for i, c := range commits {
+		if err := w.check(ctx, c); err != nil {
+			results[i].Err = err
+			continue
+		}
+		allowed, place = append(allowed, c), append(place, i)
+	}
+	for i, r := range w.store.CommitMany(ctx, allowed) {
+		results[place[i]] = r
+	}
+	return results
+}
+
+// check applies the rules of a change: the actor's right to it, that a new resource
+// belongs to whoever makes it, and who has authority over what.
+func (w *Workspace) check(ctx context.Context, c *scim.Commit) error {
+	act := actUpdate
+	switch {
+	case c.Delete:
+		act = actDelete
+	case c.Expect == scim.MustNotExist:
+		act = actCreate
+	}
+	if err := w.allow(ctx, c.Ref.Type, act); err != nil {
+		return err
+	}
+	if c.Put != nil {
+		if c.Old != nil {
+			c.Put.Owner = c.Old.Owner
+		} else {
+			c.Put.Owner = scim.ActorFrom(ctx).Owner()
+		}
+	}
+	return w.holdAuthority(ctx, c)
+}
+
+// allow asks for the right to act on resources of a type.
+func (w *Workspace) allow(ctx context.Context, typ string, act action) error {
+	return w.may(ctx, permissionFor(typ, act))
+}
+
+func (w *Workspace) may(ctx context.Context, p scim.Permission) error {
+	a := scim.ActorFrom(ctx)
+	if a != nil && a.Workspace != "" && a.Workspace != w.name {
+		return scim.Errorf(scim.ErrNotFound, "workspace %q does not exist", w.name)
+	}
+	return may(a, p)
+}
