@@ -1,0 +1,202 @@
+// Package api is /api/v1: what SCIM cannot say, as JSON in camelCase with the problem details
+// of RFC 9457 for errors. It only translates: the rules are in account and sync.
+//
+// Start with New, which lists every route.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"rollcall/account"
+	"rollcall/internal/events"
+	"rollcall/internal/schemas"
+	"rollcall/scim"
+)
+
+// saneID is what a caller may name a request.
+var saneID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// maxBody bounds a request's body, in bytes.
+const maxBody = 1 << 20
+
+// Config is what the API serves.
+type Config struct {
+	Accounts *account.Directory
+	// SignIn tells who sends a request.
+	SignIn func(r *http.Request) (*scim.Actor, error)
+	// Sources are the sources of every workspace, by name.
+	Sources map[string]Source
+	// Schemas are what each workspace adds to the schemas; nil for none, and no calls about them.
+	Schemas *schemas.Registry
+	// Explain tells how the store answers a query of a workspace, by the order of an attribute or
+	// "" for none; what it returns is sent as JSON. nil for no such call.
+	Explain func(ctx context.Context, workspace string, q *scim.Query, sortBy string) (any, error)
+	// Events are the streams of events; nil for none, and no calls about them.
+	Events *events.Transmitter
+	// Lifetime ends when the process is told to stop: runs that were asked for end with it,
+	// and not with the request that asked. nil for a process that waits for the request.
+	Lifetime context.Context
+	Logger   *slog.Logger
+}
+
+type api struct {
+	Config
+	logger    *slog.Logger
+	followers chan struct{} // slots of those who follow the feed
+}
+
+// New serves the API under /api/v1.
+func New(c Config) http.Handler {
+	a := &api{Config: c, logger: c.Logger, followers: make(chan struct{}, maxFollowers)}
+	if a.logger == nil {
+		a.logger = slog.New(slog.DiscardHandler)
+	}
+	mux := http.NewServeMux()
+	for pattern, h := range map[string]handler{
+		"GET /api/v1/tokens":                 a.listTokens,
+		"POST /api/v1/tokens":                a.createToken,
+		"DELETE /api/v1/tokens/{id}":         a.revokeToken,
+		"POST /api/v1/tokens/{id}/rotate":    a.rotateToken,
+		"GET /api/v1/clients":                a.listClients,
+		"POST /api/v1/clients/{name}/pause":  a.pauseClient,
+		"POST /api/v1/clients/{name}/resume": a.resumeClient,
+		"GET /api/v1/sources":                a.listSources,
+		"GET /api/v1/sync/runs":              a.listRuns,
+		"GET /api/v1/sync/runs/{id}":         a.showRun,
+	} {
+		mux.Handle(pattern, a.serve(h))
+	}
+	mux.Handle("GET /api/v1/changes", a.serve(a.listChanges))
+	if c.Explain != nil {
+		mux.Handle("GET /api/v1/explain", a.serve(a.explain))
+	}
+	if c.Schemas != nil {
+		for pattern, h := range a.schemaRoutes() {
+			mux.Handle(pattern, long(a.serve(h)))
+		}
+	}
+	if c.Events != nil {
+		for pattern, h := range a.eventRoutes() {
+			mux.Handle(pattern, a.serve(h))
+		}
+	}
+	mux.Handle("POST /api/v1/sources/{source}/plans", long(a.serve(a.planSource)))
+	mux.Handle("POST /api/v1/sources/{source}/runs", long(a.serve(a.runSource)))
+	mux.Handle("/api/v1/", a.serve(func(r *http.Request) (int, any, error) {
+		return 0, nil, scim.Errorf(scim.ErrNotFound, "%s %s is no call of this API", r.Method, r.URL.Path)
+	}))
+	return mux
+}
+
+// long lifts the server's time limit from a call that takes as long as a directory is large.
+func long(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// An error means that there is no limit to lift.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		next.ServeHTTP(w, r)
+	})
+}
+
+// handler answers a call with a status and a body; nil for no body. A body that is an
+// http.Handler writes the answer itself.
+type handler func(r *http.Request) (status int, body any, err error)
+
+// serve signs the caller in, calls the handler and writes what it says.
+func (a *api) serve(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("X-Request-Id")
+		if !saneID.MatchString(id) {
+			id = scim.NewID()
+		}
+		w.Header().Set("X-Request-Id", id)
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+		w.Header().Set("Cache-Control", "no-store")
+		defer a.recover(w, r)
+		actor, err := a.SignIn(r)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		own := *actor // others share it
+		own.RequestID = id
+		r = r.WithContext(scim.WithActor(r.Context(), &own))
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		status, body, err := h(r)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		if stream, ok := body.(http.Handler); ok {
+			stream.ServeHTTP(w, r)
+			return
+		}
+		if body != nil {
+			w.Header().Set("Content-Type", "application/json")
+		}
+		w.WriteHeader(status)
+		if body != nil {
+			if err := json.NewEncoder(w).Encode(body); err != nil {
+				a.logger.Debug("api answer was not sent", "error", err)
+			}
+		}
+	})
+}
+
+// detach is a context with the values of ctx that ends with the process; done gives up what it holds.
+func (a *api) detach(ctx context.Context) (detached context.Context, done func()) {
+	if a.Lifetime == nil {
+		return ctx, func() {}
+	}
+	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(a.Lifetime, cancel)
+	return detached, func() { stop(); cancel() }
+}
+
+// recover turns a panic into a bare 500. What it was is logged.
+func (a *api) recover(w http.ResponseWriter, r *http.Request) {
+	if p := recover(); p != nil {
+		a.fail(w, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+	}
+}
+
+type requestKey struct{}
+
+func requestID(r *http.Request) string {
+	id, _ := r.Context().Value(requestKey{}).(string)
+	return id
+}
+
+// workspaceOf is the workspace of a call: the token's, or "default" for a token of all.
+func workspaceOf(r *http.Request) string {
+	if a := scim.ActorFrom(r.Context()); a != nil && a.Workspace != "" {
+		return a.Workspace
+	}
+	return "default"
+}
+
+// readJSON reads a body strictly into v: an unknown member is an error that names it.
+func readJSON(r *http.Request, v any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("something follows the JSON object")
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return scim.Errorf(scim.ErrTooLarge, "the body is larger than %d bytes", tooLarge.Limit)
+	}
+	return scim.Errorf(scim.ErrInvalidSyntax, "the body cannot be read as JSON: %v", err)
+}

@@ -1,0 +1,212 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/scim"
+)
+
+// change is an entry of the feed on the wire. It names attributes and tells no values.
+type change struct {
+	Version    scim.Version `json:"version"`
+	Before     scim.Version `json:"before,omitempty"`
+	Op         string       `json:"op"`
+	Resource   ref          `json:"resource"`
+	Time       time.Time    `json:"time"`
+	Actor      string       `json:"actor,omitempty"`
+	Client     string       `json:"client,omitempty"`
+	RequestID  string       `json:"requestId,omitempty"`
+	Attributes []string     `json:"attributes,omitempty"`
+	Became     string       `json:"became,omitempty"`
+	Added      []ref        `json:"added,omitempty"`   // members
+	Removed    []ref        `json:"removed,omitempty"` // members
+	Groups     []ref        `json:"groups,omitempty"`  // that lost the resource as a member
+}
+
+type ref struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+func changeOf(c *scim.Change) change {
+	out := change{
+		Version: c.Version, Before: c.Before, Op: c.Op, Resource: ref(c.Ref), Time: c.Time, Actor: c.Actor, Client: c.Client,
+		RequestID: c.RequestID, Attributes: c.Attributes, Became: c.Became,
+	}
+	for _, e := range c.Edges {
+		if e.Remove {
+			out.Removed = append(out.Removed, ref(e.Member))
+		} else {
+			out.Added = append(out.Added, ref(e.Member))
+		}
+	}
+	for _, g := range c.Groups {
+		out.Groups = append(out.Groups, ref(g))
+	}
+	return out
+}
+
+// How many changes a page has, unless told otherwise, and at most.
+const (
+	defaultChanges = 100
+	maxChanges     = 1000
+)
+
+// listChanges answers a page of the change feed; to a caller who accepts text/event-stream, all
+// of it behind after, and then each change as it comes.
+func (a *api) listChanges(r *http.Request) (int, any, error) {
+	q := r.URL.Query()
+	limit, err := number(q.Get("limit"), "limit", defaultChanges)
+	if err != nil || limit < 1 || limit > maxChanges {
+		return 0, nil, scim.Errorf(scim.ErrInvalidValue, "limit is a number from 1 to %d", maxChanges)
+	}
+	after, err := number(q.Get("after"), "after", 0)
+	if err != nil {
+		return 0, nil, err
+	}
+	workspace, err := a.Accounts.Workspace(r.Context(), workspaceIn(r))
+	if err != nil {
+		return 0, nil, err
+	}
+	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		return a.follow(r, workspace)
+	}
+	list, err := workspace.Changes(r.Context(), scim.Version(after), int(limit))
+	if err != nil {
+		return 0, nil, a.trimmed(r, workspace, err)
+	}
+	changes := make([]change, len(list))
+	for i := range list {
+		changes[i] = changeOf(&list[i])
+		after = uint64(list[i].Version)
+	}
+	return http.StatusOK, map[string]any{"changes": changes, "next": after}, nil
+}
+
+func number(text, name string, otherwise uint64) (uint64, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, scim.Errorf(scim.ErrInvalidValue, "%s is a number", name)
+	}
+	return n, nil
+}
+
+// trimmed says how far the feed reaches where it does not reach far enough.
+func (a *api) trimmed(r *http.Request, feed follower, err error) error {
+	if !errors.Is(err, scim.ErrInvalidVers) {
+		return err
+	}
+	span, spanErr := feed.Span(r.Context())
+	if spanErr != nil {
+		return err
+	}
+	return scim.Errorf(scim.ErrInvalidVers, "the feed holds the changes %d to %d, and cannot go on behind another: read everything anew, then follow it from %d",
+		span.Oldest, span.Newest, span.Newest)
+}
+
+// How a follower of the feed is served.
+const (
+	followEvery  = time.Second
+	followIdle   = 15 * time.Second // then a comment shows that the connection lives
+	followWrite  = 20 * time.Second // a reader who takes nothing for so long is cut off
+	followBatch  = 100
+	maxFollowers = 200
+)
+
+// follower is a feed that can be followed (account.Workspace).
+type follower interface {
+	Changes(ctx context.Context, after scim.Version, limit int) ([]scim.Change, error)
+	Span(ctx context.Context) (scim.Span, error)
+}
+
+// follow answers with server-sent events: each change with its number as the id, so that a reader
+// who comes back with Last-Event-ID misses none. Without a number it begins with what comes.
+func (a *api) follow(r *http.Request, feed follower) (int, any, error) {
+	span, err := feed.Span(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
+	text := r.Header.Get("Last-Event-ID")
+	if text == "" {
+		text = r.URL.Query().Get("after")
+	}
+	after, err := number(text, "Last-Event-ID", uint64(span.Newest))
+	if err != nil {
+		return 0, nil, err
+	}
+	if _, err := feed.Changes(r.Context(), scim.Version(after), 1); err != nil {
+		return 0, nil, a.trimmed(r, feed, err)
+	}
+	select {
+	case a.followers <- struct{}{}:
+	default:
+		return 0, nil, scim.Errorf(scim.ErrUnavailable, "%d readers follow the feed already", maxFollowers)
+	}
+	return http.StatusOK, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { <-a.followers }()
+		a.stream(w, r, feed, scim.Version(after))
+	}), nil
+}
+
+func (a *api) stream(w http.ResponseWriter, r *http.Request, feed follower, after scim.Version) {
+	ctx, done := a.untilStop(r.Context())
+	defer done()
+	control := http.NewResponseController(w)
+	send := func(text string) bool {
+		_ = control.SetWriteDeadline(time.Now().Add(followWrite)) // an error: there is none to set
+		if _, err := w.Write([]byte(text)); err != nil {
+			return false
+		}
+		return control.Flush() == nil
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy that collects answers would show nothing
+	w.WriteHeader(http.StatusOK)
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	var spoke, signedIn time.Time
+	for {
+		list, err := feed.Changes(ctx, after, followBatch)
+		if err != nil { // the reader comes back, and is told
+			return
+		}
+		idle := time.Since(spoke) > followIdle
+		if (len(list) > 0 || idle) && time.Since(signedIn) >= followEvery {
+			// A token that was revoked or expired meanwhile sees nothing more.
+			if _, err := a.SignIn(r); err != nil {
+				return
+			}
+			signedIn = time.Now()
+		}
+		for i := range list {
+			text, err := json.Marshal(changeOf(&list[i]))
+			if err != nil || !send(fmt.Sprintf("id: %d\nevent: change\ndata: %s\n\n", list[i].Version, text)) {
+				return
+			}
+			after, spoke = list[i].Version, time.Now()
+		}
+		if idle && len(list) == 0 {
+			if spoke = time.Now(); !send(": alive\n\n") {
+				return
+			}
+		}
+		if len(list) == followBatch {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
