@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"rollcall/ldapsrc"
+	"rollcall/store"
+	"rollcall/store/boltdb"
+	"rollcall/store/redisdb"
+	dirsync "rollcall/sync"
+)
+
+// openBackend opens what store.url names.
+func openBackend(ctx context.Context, s StoreConfig, log *slog.Logger) (store.Backend, error) {
+	t, err := s.Target()
+	if err != nil {
+		return nil, err
+	}
+	switch t.Kind {
+	case "bolt":
+		if err := os.MkdirAll(filepath.Dir(t.Path), 0o700); err != nil {
+			return nil, err
+		}
+		backend, err := boltdb.Open(t.Path)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := os.Stat(t.Path); err == nil && worldReadable(info) {
+			log.Warn("everybody on this machine can read the store, with people and secrets in it", "remedy", "chmod 600 "+t.Path)
+		}
+		return backend, nil
+	case "redis":
+		return redisdb.Open(ctx, redisdb.Config{
+			Addr: t.Hosts[0], TLS: t.TLS, User: t.User, Password: s.Password.Reveal(), DB: t.DB,
+			AllowUnsafe: s.AllowUnsafe, Logger: log,
+		})
+	}
+	return nil, usagef("store.url: %s is not supported yet; there are redis://, rediss:// and bolt:", t.Kind)
+}
+
+// newSource makes the reader of a source.
+func newSource(s *SourceConfig, files fs.FS, log *slog.Logger) (dirsync.Source, error) {
+	users := ldapsrc.Users{Base: string(s.Users.Base), Filter: s.Users.Filter, Scope: s.Users.Scope, Attributes: s.Users.Attributes, Model: s.model}
+	groups := ldapsrc.Groups{Base: string(s.Groups.Base), Filter: s.Groups.Filter, Scope: s.Groups.Scope,
+		Nested: s.Groups.Nested, Attributes: s.Groups.Attributes, Model: s.model}
+	switch s.Type {
+	case "ldif":
+		return ldapsrc.NewLDIF(ldapsrc.LDIFConfig{Path: s.Path, FS: files, Preset: s.Preset, Users: users, Groups: groups, Logger: log})
+	case "ldap":
+		return ldapsrc.New(ldapsrc.Config{
+			Preset: s.Preset, URLs: s.URL, BindDN: string(s.BindDN),
+			Password: s.BindPassword.Read,
+			TLS:      strings.TrimPrefix(s.TLS, "auto"), CAFile: s.CAFile, ServerName: s.ServerName, Users: users, Groups: groups, PageSize: s.PageSize,
+			ConnectTimeout: time.Duration(s.Timeouts.Connect), IdleTimeout: time.Duration(s.Timeouts.Idle), Logger: log,
+		})
+	}
+	return nil, fmt.Errorf("type %q is neither ldap nor ldif", s.Type)
+}

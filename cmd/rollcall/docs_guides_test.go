@@ -1,0 +1,226 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"rollcall/internal/testserver"
+)
+
+// typedLines are the commands that a page says to type.
+func typedLines(page string) []string {
+	var lines []string
+	for _, block := range blocks(page, "console") {
+		for line := range strings.Lines(block) {
+			if command, ok := strings.CutPrefix(line, "$ "); ok {
+				lines = append(lines, strings.TrimSpace(command))
+			}
+		}
+	}
+	return lines
+}
+
+// typeIn types a command into a shell whose rollcall is this program.
+func typeIn(t *testing.T, dir, command string, environ ...string) string {
+	t.Helper()
+	bin := t.TempDir()
+	write(t, filepath.Join(bin, "rollcall"), "#!/bin/sh\n"+asProgram+"=1 exec "+os.Args[0]+` "$@"`+"\n", 0o700)
+	cmd := exec.Command("/bin/sh", "-ec", command)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH")), environ...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	return string(out)
+}
+
+// checkConfig holds that a configuration of a page is one.
+func checkConfig(t *testing.T, config string) {
+	t.Helper()
+	dir := t.TempDir()
+	secret := write(t, filepath.Join(dir, "secret"), "a-secret-of-some-length-for-everything\n", 0o600)
+	config = regexp.MustCompile(`/run/secrets/\w+`).ReplaceAllString(config, secret)
+	if code, out, errs := runCLI(t, nil, "config", "check", "--config", write(t, filepath.Join(dir, "rollcall.yaml"), config, 0o600)); code != exitDone {
+		t.Errorf("config check = %d\n%s%s", code, out, errs)
+	}
+}
+
+// TestLDAPPage types what docs/ldap.md says, with the files that it shows, and holds that it
+// has every setting of a source.
+func TestLDAPPage(t *testing.T) {
+	page := documents(t)["docs/ldap.md"]
+	dir := t.TempDir()
+	settings, people := blocks(page, "yaml"), blocks(page, "ldif")
+	if len(settings) != 2 || len(people) != 1 {
+		t.Fatalf("the page has %d configurations and %d files, want 2 and 1", len(settings), len(people))
+	}
+	write(t, filepath.Join(dir, "people.ldif"), people[0], 0o600)
+	write(t, filepath.Join(dir, "rollcall.yaml"), settings[0], 0o600)
+	var printed strings.Builder
+	for _, command := range typedLines(page) {
+		printed.WriteString(typeIn(t, dir, command))
+	}
+	for _, want := range []string{"rollcall.yaml: ok", "Planned: 3 created", "Done: 3 created", "ada@example.com"} {
+		if !strings.Contains(printed.String(), want) {
+			t.Errorf("the page's commands do not print %q:\n%s", want, &printed)
+		}
+	}
+	checkConfig(t, settings[1])
+
+	for _, key := range sourceKeys(reflect.TypeFor[SourceConfig](), "") {
+		if !strings.Contains(page, "`"+key+"`") {
+			t.Errorf("the page does not have the setting %s of a source", key)
+		}
+	}
+	for _, preset := range validators().Presets {
+		if !strings.Contains(page, "`"+preset+"`") {
+			t.Errorf("the page does not have the preset %s", preset)
+		}
+	}
+}
+
+// sourceKeys lists the keys of a section and of those in it, as users.base.
+func sourceKeys(section reflect.Type, prefix string) []string {
+	var keys []string
+	for _, s := range settingsOf(section) {
+		if s.typ.Kind() == reflect.Struct && len(settingsOf(s.typ)) > 0 {
+			keys = append(keys, sourceKeys(s.typ, prefix+s.key+".")...)
+			continue
+		}
+		keys = append(keys, prefix+s.key)
+	}
+	return keys
+}
+
+// TestRedisPage runs on a Redis whose user may do what docs/redis.md says and nothing else.
+func TestRedisPage(t *testing.T) {
+	page := documents(t)["docs/redis.md"]
+	settings, acl := blocks(page, "yaml"), blocks(page, "redis")
+	if len(settings) != 1 || len(acl) != 1 {
+		t.Fatalf("the page has %d configurations and %d lines for Redis, want one of each", len(settings), len(acl))
+	}
+	checkConfig(t, settings[0])
+	for _, s := range settingsOf(reflect.TypeFor[StoreConfig]()) {
+		for _, word := range s.enum {
+			if !strings.Contains(page, "| `"+word+"` |") {
+				t.Errorf("the page does not have %q of store.%s", word, s.key)
+			}
+		}
+	}
+
+	users := write(t, filepath.Join(t.TempDir(), "users.acl"), "user default off\n"+acl[0], 0o600)
+	redis := testserver.StartRedis(t, "--aclfile", users)
+	url := strings.Replace(redis.URL(), "://", "://rollcall:change-me-change-me@", 1)
+	s := startServer(t, url, "")
+	user := s.want(201, "POST", "/scim/v2/Users", `{"userName":"ada"}`).body["id"].(string)
+	group := s.want(201, "POST", "/scim/v2/Groups", `{"displayName":"g","members":[{"value":"`+user+`"}]}`).body["id"].(string)
+	s.want(200, "GET", "/scim/v2/Groups?filter=displayName+eq+%22g%22", "")
+	s.want(200, "GET", "/scim/v2/Users?sortBy=userName", "")
+	s.want(204, "DELETE", "/scim/v2/Groups/"+group, "")
+	s.want(204, "DELETE", "/scim/v2/Users/"+user, "")
+	for _, command := range typedLines(page) {
+		if out := typeIn(t, t.TempDir(), command, "ROLLCALL_STORE_URL="+url); !strings.Contains(out, "clean") {
+			t.Errorf("%s\nprints %s", command, out)
+		}
+	}
+}
+
+// TestOwnershipPage types what docs/ownership.md says, against a server with its settings.
+func TestOwnershipPage(t *testing.T) {
+	testserver.Need(t, "curl")
+	page := documents(t)["docs/ownership.md"]
+	settings := blocks(page, "yaml")
+	if len(settings) != 1 {
+		t.Fatalf("the page has %d configurations, want 1", len(settings))
+	}
+	people := write(t, filepath.Join(t.TempDir(), "people.ldif"), blocks(documents(t)["docs/ldap.md"], "ldif")[0], 0o600)
+	s := inProcessServer(t, strings.Replace(settings[0], "people.ldif", people, 1))
+	if code, out, errs := s.cli("sync", "run", "corp"); code != exitDone {
+		t.Fatalf("sync run = %d\n%s%s", code, out, errs)
+	}
+	for _, command := range typedLines(page) {
+		out := typeIn(t, t.TempDir(), command, "ROLLCALL_SERVER="+s.base, "ROLLCALL_TOKEN="+testToken)
+		if !strings.Contains(out, `"owner":"source:corp"`) || !strings.Contains(out, `"authority":[`) {
+			t.Errorf("%s\nprints %s", command, out)
+		}
+	}
+}
+
+// TestOperatePage holds that the page's configuration is one, and that its unit and its
+// container start this program as it can be started.
+func TestOperatePage(t *testing.T) {
+	page := documents(t)["docs/operate.md"]
+	settings, units := blocks(page, "yaml"), blocks(page, "ini")
+	if len(settings) != 2 || len(units) != 1 {
+		t.Fatalf("the page has %d pieces of YAML and %d units, want 2 and 1", len(settings), len(units))
+	}
+	checkConfig(t, settings[0])
+	_, line, ok := strings.Cut(units[0], "ExecStart=/usr/local/bin/rollcall ")
+	line, _, _ = strings.Cut(line, "\n")
+	if err := documented(t, strings.Fields(line)); err != nil || !ok {
+		t.Errorf("the unit starts rollcall %s: %v", line, err)
+	}
+	var container struct {
+		Args []string `yaml:"args"`
+	}
+	if err := yaml.Unmarshal([]byte(settings[1]), &container); err != nil {
+		t.Fatal(err)
+	}
+	if err := documented(t, container.Args); err != nil || len(container.Args) == 0 {
+		t.Errorf("the container starts rollcall %q: %v", container.Args, err)
+	}
+}
+
+// TestTypedLinesParse holds that a shell takes every command of every page.
+func TestTypedLinesParse(t *testing.T) {
+	pages := documents(t)
+	for _, name := range slices.Sorted(maps.Keys(pages)) {
+		page := pages[name]
+		if n := len(regexp.MustCompile("(?m)^```(?:sh|bash|shell)$").FindAllString(page, -1)); n > 0 {
+			t.Errorf("%s has %d commands outside ```console, where no test would find them", name, n)
+		}
+		lines := typedLines(page)
+		for _, block := range blocks(page, "console") { // what a program says to try
+			lines = append(lines, regexp.MustCompile(`(?m)^  curl (?:.*\\\n)*.*$`).FindAllString(block, -1)...)
+		}
+		for _, line := range lines {
+			if out, err := exec.Command("/bin/sh", "-nc", line).CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %v %s", name, line, err, out)
+			}
+		}
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+
+// TestLinks holds that every link between the pages leads somewhere, and that the list of the
+// guides has each.
+func TestLinks(t *testing.T) {
+	listed := map[string]bool{}
+	for name, page := range documents(t) {
+		for _, match := range link.FindAllStringSubmatch(page, -1) {
+			target := filepath.Join(filepath.Dir(name), match[1])
+			if _, err := os.Stat(filepath.Join("../..", target)); err != nil {
+				t.Errorf("%s links to %s, which is not there", name, match[1])
+			}
+			if name == "docs/README.md" {
+				listed[target] = true
+			}
+		}
+	}
+	for name := range documents(t) {
+		if strings.HasPrefix(name, "docs/") && name != "docs/README.md" && !listed[name] {
+			t.Errorf("docs/README.md does not list %s", name)
+		}
+	}
+}
