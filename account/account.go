@@ -79,7 +79,7 @@ func (d *Directory) Workspace(ctx context.Context, name string) (*Workspace, err
 	if err != nil {
 		return nil, err
 	}
-	return &Workspace{name: name, store: s, authority: d.authorityIn(name)}, nil
+	return &Workspace{name: name, store: s, authority: d.authorityIn(name), model: d.model(name)}, nil
 }
 
 // Workspace is a workspace's store with its rules in front: it is a scim.Store
@@ -89,6 +89,7 @@ type Workspace struct {
 	name      string
 	store     scim.Store
 	authority map[string][]authority
+	model     *scim.Model
 }
 
 var _ scim.Store = (*Workspace)(nil)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -119,6 +120,17 @@ func (s *fakeStore) Owned(context.Context, string, string) iter.Seq2[scim.Owned,
 func (s *fakeStore) Changes(context.Context, scim.Version, int) ([]scim.Change, error) {
 	s.saw("changes")
 	return nil, nil
+}
+
+func (s *fakeStore) Images(_ context.Context, versions []scim.Version) ([]scim.Images, error) {
+	s.saw("images")
+	images := make([]scim.Images, len(versions))
+	for i, v := range versions {
+		old := &scim.Resource{Attributes: map[string]any{"userName": "a", "password": "hash", "urn:gone": map[string]any{"x": "y"}}}
+		old.Type = "User"
+		images[i] = scim.Images{Version: v, Kept: true, Old: old}
+	}
+	return images, nil
 }
 
 type bench struct {
@@ -352,11 +364,18 @@ func TestWorkspaceAsksForRights(t *testing.T) {
 		"members": func(c context.Context, w *Workspace) error { return first(w.Members(c, group, scim.Ref{})) },
 		"owned":   func(c context.Context, w *Workspace) error { return first(w.Owned(c, "source:x", "User")) },
 		"changes": func(c context.Context, w *Workspace) error { _, err := w.Changes(c, 0, 1); return err },
+		"images": func(c context.Context, w *Workspace) error {
+			images, err := w.Images(c, []scim.Version{1})
+			if err == nil && (len(images) != 1 || len(images[0].Old.Attributes) != 1) {
+				return fmt.Errorf("Images() = %v, want what is returned alone", images)
+			}
+			return err
+		},
 	}
 	needs := map[string][]scim.Permission{
 		"get user": {UsersRead}, "get group": {GroupsRead}, "lookup user": {UsersList}, "query both": {UsersList, GroupsRead},
 		"create user": {UsersCreate}, "update user": {UsersUpdate}, "delete user": {UsersDelete}, "add member": {GroupsUpdate},
-		"many": {UsersUpdate}, "members": {GroupsRead}, "owned": {UsersList}, "changes": {AuditRead},
+		"many": {UsersUpdate}, "members": {GroupsRead}, "owned": {UsersList}, "changes": {AuditRead}, "images": {AuditRead},
 	}
 	for name, call := range do {
 		b := newBench(t)

@@ -43,6 +43,23 @@ type Store interface {
 	// Changes returns up to limit changes with numbers above after, oldest first.
 	// ErrInvalidVers means that the feed no longer reaches back so far.
 	Changes(ctx context.Context, after Version, limit int) ([]Change, error)
+	// Images returns what the resource of each of these changes was before and after it, in
+	// the order asked. ErrInvalidValue for more than MaxImages.
+	Images(ctx context.Context, versions []Version) ([]Images, error)
+}
+
+// MaxImages is how many changes one call of Store.Images may ask for.
+const MaxImages = 1000
+
+// Images are the states of a resource before and after one change. Members are no part of
+// them: Change.Edges has what became of those.
+type Images struct {
+	Version Version
+	// Kept is false where there is no such change, or its images are no longer kept. Old and
+	// New are then nil.
+	Kept bool
+	Old  *Resource // nil at creation
+	New  *Resource // nil at deletion
 }
 
 // With says what a reader wants besides the resource itself.

@@ -98,6 +98,7 @@ func (p *pair) tx() *store.Tx {
 		Expect:        pick(p, "expect", scim.MustNotExist, scim.MustNotExist, scim.MustExist, scim.MustExist, 1, 2, 3),
 		Nonce:         fmt.Sprintf("%0*d", store.NonceLen, len(p.sent)+1),
 		RefuseUnknown: rapid.Bool().Draw(p.T, "refuse"), WantPayload: rapid.Bool().Draw(p.T, "want"), Actor: "token:a",
+		KeepImages: pick(p, "images", uint64(0), 100, 100, 100, 100),
 	}
 	if tx.Op == store.OpPut {
 		tx.Payload = fmt.Appendf(nil, "payload %d", len(p.sent))
@@ -182,6 +183,14 @@ func answer(res store.TxResult) string {
 	return text(res) + payload
 }
 
+// timeless is a record without its times.
+func timeless(record []byte) string {
+	if len(record) == 0 {
+		return ""
+	}
+	return string(record[:16]) + string(record[29:store.TouchLen]) + string(record[store.HeaderLen:])
+}
+
 func text(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -242,6 +251,15 @@ func (p *pair) dump(b store.Backend) string {
 		add(e)
 	}
 	add(head)
+	numbers := make([]scim.Version, head)
+	for i := range numbers {
+		numbers[i] = scim.Version(i + 1)
+	}
+	images, err := b.ImagesAt(p.ctx, p.ws, numbers)
+	check(err)
+	for _, i := range images {
+		add([]any{i.Version, i.Ref, timeless(i.Old), timeless(i.New)})
+	}
 	check(b.ScanStrays(p.ctx, p.ws, func(s store.Stray) error { return add(s) }))
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")

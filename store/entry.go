@@ -40,6 +40,14 @@ func ParseEdges(s string) []scim.EdgeChange {
 	return edges
 }
 
+func numbersOf(entries []Entry) []scim.Version {
+	numbers := make([]scim.Version, len(entries))
+	for i := range entries {
+		numbers[i] = entries[i].Version
+	}
+	return numbers
+}
+
 // ParseRefs reads references that are separated by spaces.
 func ParseRefs(s string) []scim.Ref {
 	var refs []scim.Ref

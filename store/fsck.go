@@ -29,7 +29,9 @@ const (
 	FeedHead         = "feed.head"   // the newest entry is not the workspace's number
 	FeedRecord       = "feed.record" // the record does not show the change
 	FeedBefore       = "feed.before" // the version before is not the one before
-	LockFence        = "lock.fence"  // a holder has another number than the counter
+	ImageUnreadable  = "image.unreadable"
+	ImageFeed        = "image.feed" // not of the change whose number they have
+	LockFence        = "lock.fence" // a holder has another number than the counter
 	LockForever      = "lock.forever"
 	NameStale        = "name.stale" // kept beside a group, and not its name; or of no group
 	KeyUnknown       = "key.unknown"
@@ -416,6 +418,9 @@ func (c *fsck) feed(ctx context.Context) error {
 			after = e.Version
 		}
 		if err := c.checkEntries(ctx, entries); err != nil {
+			return err
+		}
+		if err := c.checkImages(ctx, entries); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,7 @@ type prepared struct {
 
 // newTx is a Tx of a commit, with a nonce of its own.
 func (w *Workspace) newTx(ctx context.Context, c *scim.Commit) *Tx {
-	tx := &Tx{Workspace: w.ws, Ref: c.Ref, Expect: c.Expect, Nonce: newNonce(), Fence: c.Fence, Keep: w.keep}
+	tx := &Tx{Workspace: w.ws, Ref: c.Ref, Expect: c.Expect, Nonce: newNonce(), Fence: c.Fence, Keep: w.keep, KeepImages: w.image}
 	tx.floor = scim.Version(w.seen.Load())
 	if a := scim.ActorFrom(ctx); a != nil {
 		tx.Actor, tx.Client, tx.RequestID = a.Kind+":"+a.ID, a.Client, a.RequestID

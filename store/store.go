@@ -46,6 +46,9 @@ type Config struct {
 	Model    func(ctx context.Context, workspace string) (*scim.Model, error)
 	Logger   *slog.Logger // nil for none
 	FeedKeep uint64       // changes to keep in a feed; 0 for DefaultFeedKeep
+	// ImageKeep is how many of them keep their images (scim.Images); 0 for DefaultImageKeep, and
+	// below 0 for none at all.
+	ImageKeep int
 	// IndexIdle is after how long without a list a workspace's index is dropped from memory; 0
 	// for half an hour.
 	IndexIdle time.Duration
@@ -57,6 +60,7 @@ type Store struct {
 	model   func(context.Context, string) (*scim.Model, error)
 	log     *slog.Logger
 	keep    uint64
+	images  uint64
 	idle    time.Duration
 
 	mu    sync.Mutex // guards known
@@ -74,6 +78,12 @@ func New(c Config) *Store {
 	}
 	if s.keep == 0 {
 		s.keep = DefaultFeedKeep
+	}
+	switch {
+	case c.ImageKeep == 0:
+		s.images = DefaultImageKeep
+	case c.ImageKeep > 0:
+		s.images = uint64(c.ImageKeep)
 	}
 	return s
 }
@@ -183,7 +193,8 @@ type Workspace struct {
 	state // its locks and key-value spaces
 	model func(context.Context, string) (*scim.Model, error)
 	log   *slog.Logger
-	keep  uint64
+	keep  uint64 // changes in the feed
+	image uint64 // changes with images
 	find  searcher
 	seen  atomic.Uint64 // the highest number that a commit of ours was given
 }
@@ -199,6 +210,7 @@ func newWorkspace(s *Store, name string) *Workspace {
 		model: s.model,
 		log:   s.log.With("workspace", name),
 		keep:  s.keep,
+		image: s.images,
 	}
 	w.find = newIndex(w, s.idle)
 	return w

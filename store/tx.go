@@ -54,6 +54,9 @@ type Tx struct {
 	WantPayload bool
 	Fence       *scim.Fence
 	Keep        uint64 // how many feed entries to keep, at least
+	// KeepImages is how many changes keep their images (RawImages), at least; with 0 none is
+	// written, and those that there are go.
+	KeepImages uint64
 
 	// For the feed.
 	Actor, Client, RequestID string
@@ -174,6 +177,14 @@ type Followed struct {
 	Records []Raw // each resource that an entry names (Ref and Groups), once; not Found where it is gone
 }
 
+// RawImages are the record before and after a change, as a backend keeps them beside the feed.
+type RawImages struct {
+	Version scim.Version // 0 where they are not kept
+	Ref     scim.Ref
+	Old     []byte // the whole record; nil at creation
+	New     []byte // the same; its header alone where the payload stayed; nil at deletion
+}
+
 // Direction is a side of the edges of a resource.
 type Direction byte
 
@@ -232,6 +243,8 @@ type Reader interface {
 	Follow(ctx context.Context, ws string, at scim.Version, limit int) (*Followed, error)
 	// FeedAt returns the entries of these numbers; a zero Entry where there is none.
 	FeedAt(ctx context.Context, ws string, numbers []scim.Version) ([]Entry, error)
+	// ImagesAt returns the images of the changes of these numbers; zero where there are none.
+	ImagesAt(ctx context.Context, ws string, numbers []scim.Version) ([]RawImages, error)
 	// FeedBack returns up to limit entries with numbers up to last (0: all), newest first.
 	FeedBack(ctx context.Context, ws string, last scim.Version, limit int) ([]Entry, error)
 }

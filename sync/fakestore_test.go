@@ -82,6 +82,10 @@ func (s *fakeStore) Changes(context.Context, scim.Version, int) ([]scim.Change, 
 	panic("sync reads no feed")
 }
 
+func (s *fakeStore) Images(context.Context, []scim.Version) ([]scim.Images, error) {
+	panic("sync reads no feed")
+}
+
 func (s *fakeStore) CommitMany(ctx context.Context, commits []*scim.Commit) []scim.CommitResult {
 	results := make([]scim.CommitResult, len(commits))
 	for i, c := range commits {

@@ -58,6 +58,8 @@ type StoreConfig struct {
 	// FeedKeep is how many changes of each workspace are kept, at least: what undo, audit and
 	// events can look back on.
 	FeedKeep int `key:"feed_keep"`
+	// ImageKeep is how many of them keep what the resource was before and after; 0 for none.
+	ImageKeep int `key:"image_keep"`
 }
 
 // BootstrapConfig is for the first start.
@@ -194,7 +196,7 @@ type ClientConfig struct {
 func defaultConfig() *Config {
 	return &Config{
 		Server:  ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090"},
-		Store:   StoreConfig{URL: "bolt:rollcall.db", FeedKeep: store.DefaultFeedKeep},
+		Store:   StoreConfig{URL: "bolt:rollcall.db", FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep},
 		Logging: LoggingConfig{Level: "info", Format: "auto"},
 		Sources: map[string]*SourceConfig{},
 		Clients: map[string]*ClientConfig{},

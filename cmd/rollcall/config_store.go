@@ -165,4 +165,15 @@ func (l *loader) checkStore() {
 	if s.FeedKeep < 1 {
 		l.bad("store.feed_keep", "", "%d is not above zero", s.FeedKeep)
 	}
+	if s.ImageKeep < 0 {
+		l.bad("store.image_keep", "0 keeps none", "%d is below zero", s.ImageKeep)
+	}
+}
+
+// imageKeep is ImageKeep for store.Config, where 0 stands for the default.
+func (s StoreConfig) imageKeep() int {
+	if s.ImageKeep == 0 {
+		return -1
+	}
+	return s.ImageKeep
 }

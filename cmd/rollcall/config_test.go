@@ -226,6 +226,7 @@ func TestProblems(t *testing.T) {
 		{"cluster", "store: {url: 'redis+cluster://a'}", `rollcall.yaml:1:14: store.url: a store by Redis cluster is not supported. Name one Redis, or what stands in front of several and leads to the master: redis://HOST:PORT/DB or rediss://HOST:PORT/DB`},
 		{"no master", "store: {url: 'redis+sentinel://a'}", `rollcall.yaml:1:14: store.url: the name of the master is missing: redis+sentinel://HOST:PORT/MASTER`},
 		{"two passwords of the store", "store: {url: 'redis://:hunter2@h', password: hunter3}", `rollcall.yaml:1:14: store.url: it holds a password, and store.password is set too. Keep one`},
+		{"images", "store: {image_keep: -1}", `rollcall.yaml:1:21: store.image_keep: -1 is below zero. 0 keeps none`},
 		{"feed", "store: {feed_keep: 0}", `rollcall.yaml:1:20: store.feed_keep: 0 is not above zero`},
 		{"unsafe", "store: {allow_unsafe: everything}", `rollcall.yaml:1:23: store.allow_unsafe: "everything" is none of persistence, eviction, replica, plaintext`},
 		{"short token", "bootstrap: {token: 0123456789012345678901234567890}", "rollcall.yaml:1:20: bootstrap.token: it has 31 characters, and must have 32 or more. `openssl rand -hex 32` makes one"},

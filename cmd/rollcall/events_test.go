@@ -226,6 +226,10 @@ func TestChanges(t *testing.T) {
 	if a := s.want(200, "GET", "/api/v1/changes?after=1&limit=1", ""); len(a.body["changes"].([]any)) != 1 || a.body["next"] != 2.0 {
 		t.Errorf("changes after 1 = %s", a.text)
 	}
+	a = s.want(200, "GET", "/api/v1/changes?after=1&limit=1&images=true", "")
+	if image := a.body["changes"].([]any)[0].(map[string]any)["images"]; image == nil || image.(map[string]any)["new"] == nil {
+		t.Errorf("changes with images = %s", a.text)
+	}
 	s.want(410, "GET", "/api/v1/changes?after=99", "")
 	s.want(400, "GET", "/api/v1/changes?limit=0", "")
 	s.want(400, "GET", "/api/v1/changes?after=x", "")

@@ -13,7 +13,7 @@ import (
 	"rollcall/scim"
 )
 
-// change is an entry of the feed on the wire. It names attributes and tells no values.
+// change is an entry of the feed on the wire. It names attributes, and tells values in images alone.
 type change struct {
 	Version    scim.Version `json:"version"`
 	Before     scim.Version `json:"before,omitempty"`
@@ -28,6 +28,27 @@ type change struct {
 	Added      []ref        `json:"added,omitempty"`   // members
 	Removed    []ref        `json:"removed,omitempty"` // members
 	Groups     []ref        `json:"groups,omitempty"`  // that lost the resource as a member
+	Images     *images      `json:"images,omitempty"`  // where they are asked for, and kept
+}
+
+// images are what the resource was before and after a change, without its members.
+type images struct {
+	Old *image `json:"old"` // null at creation
+	New *image `json:"new"` // null at deletion
+}
+
+type image struct {
+	Version    scim.Version   `json:"version"`
+	ExternalID string         `json:"externalId,omitempty"`
+	Owner      string         `json:"owner,omitempty"`
+	Attributes map[string]any `json:"attributes"`
+}
+
+func imageOf(r *scim.Resource) *image {
+	if r == nil {
+		return nil
+	}
+	return &image{Version: r.Version, ExternalID: r.ExternalID, Owner: r.Owner, Attributes: r.Attributes}
 }
 
 type ref struct {
@@ -87,7 +108,29 @@ func (a *api) listChanges(r *http.Request) (int, any, error) {
 		changes[i] = changeOf(&list[i])
 		after = uint64(list[i].Version)
 	}
+	if q.Get("images") == "true" {
+		if err := addImages(r.Context(), workspace, changes); err != nil {
+			return 0, nil, err
+		}
+	}
 	return http.StatusOK, map[string]any{"changes": changes, "next": after}, nil
+}
+
+func addImages(ctx context.Context, store scim.Store, changes []change) error {
+	numbers := make([]scim.Version, len(changes))
+	for i := range changes {
+		numbers[i] = changes[i].Version
+	}
+	kept, err := store.Images(ctx, numbers)
+	if err != nil {
+		return err
+	}
+	for i, k := range kept {
+		if k.Kept {
+			changes[i].Images = &images{Old: imageOf(k.Old), New: imageOf(k.New)}
+		}
+	}
+	return nil
 }
 
 func number(text, name string, otherwise uint64) (uint64, error) {

@@ -344,6 +344,8 @@ func (f *fakeStore) Changes(context.Context, scim.Version, int) ([]scim.Change, 
 	return nil, nil
 }
 
+func (f *fakeStore) Images(context.Context, []scim.Version) ([]scim.Images, error) { return nil, nil }
+
 // state is everything that is stored, as text, to see that nothing changed.
 func (f *fakeStore) state() string {
 	f.mu.Lock()

@@ -226,6 +226,7 @@ func (a *apply) write() error {
 	a.answer(store.StatusDone)
 	a.res.Version, a.res.Created, a.res.Modified = scim.Version(n), created, now
 
+	before := bytes.Clone(a.records.Get([]byte(tx.Ref.String())))
 	lost, err := a.writeEdges()
 	if err != nil {
 		return err
@@ -250,6 +251,9 @@ func (a *apply) write() error {
 		}
 	}
 	if err := feed.Put(binary.BigEndian.AppendUint64(nil, n), a.feedEntry(lost)); err != nil {
+		return err
+	}
+	if err := a.writeImages(n, before); err != nil {
 		return err
 	}
 	return trim(feed, n, tx.Keep)
@@ -412,9 +416,14 @@ func trim(feed *bbolt.Bucket, newest, keep uint64) error {
 	if keep == 0 || newest <= keep {
 		return nil
 	}
+	return drop(feed, newest-keep)
+}
+
+// drop deletes what is numbered up to last, a bounded number at a time.
+func drop(feed *bbolt.Bucket, last uint64) error {
 	for range 100 {
 		k, _ := feed.Cursor().First()
-		if k == nil || binary.BigEndian.Uint64(k) > newest-keep {
+		if k == nil || binary.BigEndian.Uint64(k) > last {
 			return nil
 		}
 		if err := feed.Delete(k); err != nil {

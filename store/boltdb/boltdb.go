@@ -32,6 +32,7 @@ import (
 //	groups   <member>NUL<group>             nothing
 //	feed     number, 8 bytes, big endian    the entry as JSON; the bucket's own sequence
 //	                                        is the workspace's number
+//	images   number, likewise               the record before and after the change (image.go)
 //	kv       <space> → key                  value; in .names the name of each group
 //	fences   lock's name                    number of its last taking, 8 bytes
 //
@@ -43,10 +44,11 @@ var (
 	membersBucket = []byte("members")
 	groupsBucket  = []byte("groups")
 	feedBucket    = []byte("feed")
+	imagesBucket  = []byte("images")
 	kvBucket      = []byte("kv")
 	fencesBucket  = []byte("fences")
 
-	allBuckets = [][]byte{recordsBucket, claimsBucket, membersBucket, groupsBucket, feedBucket, kvBucket, fencesBucket}
+	allBuckets = [][]byte{recordsBucket, claimsBucket, membersBucket, groupsBucket, feedBucket, imagesBucket, kvBucket, fencesBucket}
 )
 
 // ErrInUse tells that another process has the file open.

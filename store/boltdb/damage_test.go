@@ -1,6 +1,7 @@
 package boltdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"path/filepath"
 	"testing"
@@ -77,6 +78,20 @@ func (v vandal) RemoveEntry(n uint64) {
 
 func (v vandal) GarbleEntry(n uint64) {
 	v.write(feedBucket, func(b *bbolt.Bucket) error { return b.Put(number8(n), []byte("{")) })
+}
+
+// SwapImages swaps the images of two changes; with 0 it garbles those of one.
+func (v vandal) SwapImages(m, n uint64) {
+	v.write(imagesBucket, func(b *bbolt.Bucket) error {
+		one, other := bytes.Clone(b.Get(number8(m))), bytes.Clone(b.Get(number8(n)))
+		if n == 0 {
+			return b.Put(number8(m), one[:8])
+		}
+		if err := b.Put(number8(m), other); err != nil {
+			return err
+		}
+		return b.Put(number8(n), one)
+	})
 }
 
 func (v vandal) SetNumber(n uint64) {

@@ -89,13 +89,13 @@ func request(tx *store.Tx) ([]string, []any) {
 	if keep == 0 {
 		keep = keepAll
 	}
-	n := 8 + len(tx.Claims) + len(tx.Releases) + 4*len(tx.Edges)
+	n := 9 + len(tx.Claims) + len(tx.Releases) + 4*len(tx.Edges)
 	keys := append(make([]string, 0, n), seqKey(ws), feedKey(ws), recordKey(ws, tx.Ref), spacesKey(ws),
-		edgesKey(ws, store.Members, tx.Ref), edgesKey(ws, store.Groups, tx.Ref), fence, kvKey(ws, store.NamesSpace))
-	args := append(make([]any, 0, 19+3*len(tx.Claims)+len(tx.Releases)+5*len(tx.Edges)),
+		edgesKey(ws, store.Members, tx.Ref), edgesKey(ws, store.Groups, tx.Ref), fence, kvKey(ws, store.NamesSpace), imagesKey(ws))
+	args := append(make([]any, 0, 20+3*len(tx.Claims)+len(tx.Releases)+5*len(tx.Edges)),
 		self, tx.Ref.ID, expect, string(rune(tx.Op)), tx.Nonce, tx.Payload, fenceNumber,
 		flag(tx.RefuseUnknown), flag(tx.WantPayload), keep,
-		tx.Actor, tx.Client, tx.RequestID, len(tx.Claims), len(tx.Releases), len(tx.Edges), tx.Changed, flag(tx.Named && tx.Op != store.OpTouch), tx.Name)
+		tx.Actor, tx.Client, tx.RequestID, len(tx.Claims), len(tx.Releases), len(tx.Edges), tx.Changed, flag(tx.Named && tx.Op != store.OpTouch), tx.Name, tx.KeepImages)
 	for _, c := range tx.Claims {
 		keys = append(keys, claimsKey(ws, c.Space))
 		args = append(args, c.Key, c.Mark, c.From)

@@ -1,13 +1,14 @@
 -- One store.Tx. boltdb/apply.go is the same, step by step.
 --
--- KEYS  1 seq  2 feed  3 record  4 spaces  5 members  6 groups  7 fence  8 names, then one for
---       each claim and release (its space), then two for each end of an edge that may be
+-- KEYS  1 seq  2 feed  3 record  4 spaces  5 members  6 groups  7 fence  8 names  9 images, then one
+--       for each claim and release (its space), then two for each end of an edge that may be
 --       meant: its record, and its list of edges on the other side.
 -- ARGV  1 resource  2 id  3 expect  4 op  5 nonce  6 payload  7 fence number or ''
 --       8 refuse unknown  9 want payload  10 feed entries to keep
 --       11 actor  12 client  13 request  14 claims  15 releases  16 edges
---       17 attributes changed  18 has a name  19 name, then for each claim: key mark from; for each release: key; for each edge: its
---       sign ('+', '-', or '<' for leaving a group), the id, how many ends, the ends.
+--       17 attributes changed  18 has a name  19 name  20 images to keep, then for each claim:
+--       key mark from; for each release: key; for each edge: its sign ('+', '-', or '<' for
+--       leaving a group), the id, how many ends, the ends.
 local call = redis.call
 local self, id, expect, op, nonce, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
@@ -38,7 +39,7 @@ local function holder(space, key)
   if not cut then return v, '' end
   return string.sub(v, 1, cut - 1), string.sub(v, cut + 1)
 end
-local k, a = 8, 19
+local k, a = 9, 20
 local claims, releases = {}, {}
 for i = 1, tonumber(ARGV[14]) do
   local space, key, mark, from = KEYS[k + 1], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
@@ -155,6 +156,9 @@ field('d', ARGV[17])
 call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[10], seq .. '-0', unpack(entry))
 call('SET', KEYS[1], seq)
 
+local keep, before = tonumber(ARGV[20]), nil
+if keep == 0 then call('UNLINK', KEYS[9]) elseif found then before = call('GET', KEYS[3]) end
+
 local result = record('done')
 result[2], result[3], result[4], result[5], result[6], result[7] = seq, ms, created, added, removed, dropped
 local touch = string.format('%016d', seq) .. ms .. nonce
@@ -164,6 +168,18 @@ elseif op == 'p' then
   call('SET', KEYS[3], touch .. created .. payload)
 else
   call('SETRANGE', KEYS[3], 0, touch)
+end
+if keep > 0 then
+  local image = {'r', self}
+  if before then
+    image[3], image[4] = 'o', before
+  end
+  if op ~= 'd' then
+    image[#image + 1] = 'w'
+    image[#image + 1] = touch .. created .. (op == 'p' and payload or '')
+  end
+  -- Where someone wrote to it by hand, it refuses: then this change has none, which fsck tells.
+  redis.pcall('XADD', KEYS[9], 'MAXLEN', '~', ARGV[20], seq .. '-0', unpack(image))
 end
 for _, e in ipairs(edges) do
   if e.want then

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"rollcall/scim"
 	"rollcall/store"
 	"rollcall/store/storetest"
@@ -99,13 +101,26 @@ func (v vandal) RemoveEntry(n uint64) { v.do("XDEL", feedKey(ws), fmt.Sprintf("%
 
 // GarbleEntry replaces the entry, which takes writing all behind it again.
 func (v vandal) GarbleEntry(n uint64) {
-	rows := v.b.client.XRange(v.Context(), feedKey(ws), "-", "+").Val()
-	v.do("DEL", feedKey(ws))
-	for i, row := range rows {
-		if uint64(i)+1 == n {
-			row.Values = map[string]any{"o": "?"}
+	v.rewrite(feedKey(ws), func(rows []redis.XMessage) { rows[n-1].Values = map[string]any{"o": "?"} })
+}
+
+// SwapImages swaps the images of two changes; with 0 it garbles those of one.
+func (v vandal) SwapImages(m, n uint64) {
+	v.rewrite(imagesKey(ws), func(rows []redis.XMessage) {
+		if n == 0 {
+			rows[m-1].Values = map[string]any{"o": "?"}
+			return
 		}
-		args := []any{"XADD", feedKey(ws), row.ID}
+		rows[m-1].Values, rows[n-1].Values = rows[n-1].Values, rows[m-1].Values
+	})
+}
+
+func (v vandal) rewrite(stream string, change func([]redis.XMessage)) {
+	rows := v.b.client.XRange(v.Context(), stream, "-", "+").Val()
+	change(rows)
+	v.do("DEL", stream)
+	for _, row := range rows {
+		args := []any{"XADD", stream, row.ID}
 		for name, value := range row.Values {
 			args = append(args, name, value)
 		}

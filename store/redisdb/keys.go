@@ -16,6 +16,8 @@ import (
 //	                           where there are any: a actor, c client, q request,
 //	                           m "+User/<id> -User/<id>", g groups that lost the resource,
 //	                           d attributes that changed
+//	images             stream  "<number>-0": r resource, o the record before, w the record after;
+//	                           no w after a deletion, its header alone where the payload stayed
 //	r:<Type>/<id>      string  record: header and payload (store/record.go)
 //	c:<space>          hash    claims: key → id, or id, space, mark
 //	spaces             set     the spaces that are not empty
@@ -32,6 +34,7 @@ func prefix(ws string) string { return "{" + ws + "}:" }
 
 func seqKey(ws string) string    { return prefix(ws) + "seq" }
 func feedKey(ws string) string   { return prefix(ws) + "feed" }
+func imagesKey(ws string) string { return prefix(ws) + "images" }
 func spacesKey(ws string) string { return prefix(ws) + "spaces" }
 
 func recordKey(ws string, ref scim.Ref) string { return prefix(ws) + "r:" + ref.String() }
@@ -51,7 +54,7 @@ func kindOf(ws, key string) (kind, name string, ok bool) {
 		return "", "", false
 	}
 	switch rest {
-	case "seq", "feed", "spaces":
+	case "seq", "feed", "images", "spaces":
 		return rest, "", true
 	}
 	kind, name, ok = strings.Cut(rest, ":")
@@ -60,6 +63,6 @@ func kindOf(ws, key string) (kind, name string, ok bool) {
 
 // typeOf is the Redis type of each kind of key.
 var typeOf = map[string]string{
-	"seq": "string", "feed": "stream", "spaces": "set", "r": "string", "c": "hash",
+	"seq": "string", "feed": "stream", "images": "stream", "spaces": "set", "r": "string", "c": "hash",
 	"m": "zset", "g": "zset", "kv": "hash", "fence": "string", "lock": "string",
 }

@@ -16,6 +16,7 @@ type Vandal interface {
 	SetEdge(d store.Direction, from, to scim.Ref, there bool)
 	RemoveEntry(n uint64)
 	GarbleEntry(n uint64)
+	SwapImages(a, b uint64)
 	SetNumber(n uint64)
 	SetFence(lock string, n uint64)
 	AddKey()
@@ -139,6 +140,8 @@ var damages = []struct {
 		v.SetRecord(s.eve.Ref, s.record(s.eve, 3, noPayload+`{"userName":"eve"}`))
 	}},
 	{store.FeedRecord, "gone", func(v Vandal, s *scene) { v.SetRecord(s.eve.Ref, nil) }},
+	{store.ImageFeed, "", func(v Vandal, s *scene) { v.SwapImages(1, 2) }},
+	{store.ImageUnreadable, "", func(v Vandal, s *scene) { v.SwapImages(1, 0) }},
 	{store.LockFence, "", func(v Vandal, s *scene) { v.SetFence("run", 9) }},
 	{store.NameStale, "another", func(_ Vandal, s *scene) { s.name(s.staff.Ref, "stuff") }},
 	{store.NameStale, "of nobody", func(_ Vandal, s *scene) { s.name(scim.Ref{Type: "Group", ID: scim.NewID()}, "x") }},
