@@ -1,4 +1,4 @@
-// Package testserver starts real servers for tests: redis-server, slapd. Each listens on
+// Package testserver starts real servers for tests: redis-server, slapd, 389-DS, Samba AD. Each listens on
 // loopback only, on a port picked free, keeps its data in the test's temporary
 // folder, and is stopped by the test that started it. It is no part of the product.
 package testserver
