@@ -325,19 +325,9 @@ func (m *mapper) sourceOf(path string) string {
 
 // apply evaluates one rule. On an error it names the LDAP attribute at fault.
 func (m *mapper) apply(attrs map[string]any, r *rule, slots []int) (attribute string, err error) {
-	values := []string{r.constant}
-	for _, s := range slots {
-		values, err = m.texts(s)
-		if err != nil {
-			return m.names[s], err
-		}
-		if len(values) > 0 {
-			attribute = m.names[s]
-			break
-		}
-	}
-	if len(values) == 0 {
-		return "", nil
+	values, attribute, err := m.valuesOf(r, slots)
+	if err != nil || len(values) == 0 {
+		return attribute, err
 	}
 	if r.urn != "" {
 		ext, _ := attrs[r.urn].(map[string]any)
@@ -370,6 +360,44 @@ func (m *mapper) apply(attrs map[string]any, r *rule, slots []int) (attribute st
 		attrs[r.attr] = typed[0]
 	}
 	return "", nil
+}
+
+// valuesOf are the values that a rule finds in the entry, none where it has none, and the LDAP
+// attribute that they come from.
+func (m *mapper) valuesOf(r *rule, slots []int) (values []string, attribute string, err error) {
+	if r.template != nil {
+		return m.templated(r, slots)
+	}
+	if len(slots) == 0 {
+		return []string{r.constant}, "", nil
+	}
+	for _, s := range slots {
+		if values, err = m.texts(s); err != nil || len(values) > 0 {
+			return values, m.names[s], err
+		}
+	}
+	return nil, "", nil
+}
+
+// templated is valuesOf for a template: one value, of the first values of its attributes.
+func (m *mapper) templated(r *rule, slots []int) (values []string, attribute string, err error) {
+	attribute = strings.Join(r.sources, "|")
+	first := make(map[string]string, len(slots))
+	for i, s := range slots {
+		values, err := m.texts(s)
+		if err != nil {
+			return nil, m.names[s], err
+		}
+		first[r.sources[i]] = ""
+		if len(values) > 0 {
+			first[r.sources[i]] = values[0]
+		}
+	}
+	text, err := r.template.text(first)
+	if err != nil || text == "" {
+		return nil, attribute, err
+	}
+	return []string{text}, attribute, nil
 }
 
 // addValues adds to a multi-valued attribute. Each LDAP value of "value" is a value of

@@ -108,6 +108,9 @@ func TestBadMapping(t *testing.T) {
 		"urn:x:y":                     "a||b",
 		"emails[type eq \"a\"\"].v":   "mail",
 		"emails[value eq \"work\"].v": "mail",
+		"photos.value":                "thumbnailPhoto",
+		"profileUrl":                  "{{.jpegPhoto}}",
+		"locale":                      "{{.userPassword}}",
 	} {
 		t.Run(path+" from "+source, func(t *testing.T) {
 			c := LDIFConfig{Path: "x", Preset: "openldap", Users: Users{Attributes: map[string]string{path: source}}}

@@ -13,15 +13,16 @@ import (
 
 // A rule fills one SCIM attribute: a target, and where its value comes from.
 type rule struct {
-	path     string   // in the schema's spelling
-	urn      string   // extension schema, "" for the core schema
-	attr     string   // "emails"
-	kind     string   // "work", the type of the value of a multi-valued attribute; "" for none
-	sub      string   // "value", "" for a simple attribute
-	multi    bool     // attr is multi-valued
-	typ      string   // of the value, as in scim.Attribute
-	sources  []string // LDAP attributes, the first with a value wins
-	constant string   // where sources is empty
+	path     string        // in the schema's spelling
+	urn      string        // extension schema, "" for the core schema
+	attr     string        // "emails"
+	kind     string        // "work", the type of the value of a multi-valued attribute; "" for none
+	sub      string        // "value", "" for a simple attribute
+	multi    bool          // attr is multi-valued
+	typ      string        // of the value, as in scim.Attribute
+	sources  []string      // LDAP attributes, the first with a value wins
+	constant string        // where sources is empty
+	template *textTemplate // of which sources are the attributes; nil for none
 }
 
 // rulePath is the part of RFC 7644's path language that a mapping needs: a name, perhaps
@@ -35,14 +36,18 @@ var attributeName = regexp.MustCompile(`^(?:[A-Za-z][A-Za-z0-9_-]*|[0-9]+(?:\.[0
 // password is never read).
 var notMapped = []string{"id", "externalId", "meta", "schemas", "groups", "members", "password"}
 
+// pictures are attributes whose values are no text, and large: they are left out, whatever the
+// configuration says, since no SCIM attribute takes one (photos are URLs, RFC 7643 §4.1.2).
+var pictures = []string{"jpegphoto", "thumbnailphoto", "thumbnaillogo", "photo", "personalpicture", "exchangephoto", "audio", "usercertificate", "usersmimecertificate"}
+
 // neverRead are attributes that hold passwords or their hashes. They are never asked for,
 // whatever the configuration says, and dropped when a server sends them all the same.
 var neverRead = []string{"userpassword", "unicodepwd", "dbcspwd", "sambantpassword", "sambalmpassword",
 	"krbprincipalkey", "pwdhistory", "sambapasswordhistory", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials"}
 
 // parseRule reads one line of a mapping: a SCIM path, and a source that is the name
-// of an LDAP attribute, several separated by "|" of which the first with a value wins, or
-// "=" followed by a constant. An empty source makes a rule without any.
+// of an LDAP attribute, several separated by "|" of which the first with a value wins, a template
+// (see template.go), or "=" followed by a constant. An empty source makes a rule without any.
 func parseRule(t *scim.ResourceType, path, source string) (*rule, error) {
 	r, err := parsePath(t, path)
 	if err != nil || source == "" {
@@ -53,6 +58,13 @@ func parseRule(t *scim.ResourceType, path, source string) (*rule, error) {
 		if _, err := r.value(constant); err != nil {
 			return nil, fmt.Errorf("%s: the constant %w", path, err)
 		}
+		return r, nil
+	}
+	if strings.Contains(source, "{{") {
+		if r.template, err = parseTemplate(source); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		r.sources = r.template.names
 		return r, nil
 	}
 	for name := range strings.SplitSeq(source, "|") {
@@ -137,6 +149,9 @@ func checkAttribute(name string) error {
 	}
 	if slices.Contains(neverRead, strings.ToLower(name)) {
 		return fmt.Errorf("%s holds a password and is never read", name)
+	}
+	if slices.Contains(pictures, strings.ToLower(name)) {
+		return fmt.Errorf("%s holds a picture, a sound or a certificate, and no text: map an attribute that holds its URL", name)
 	}
 	return nil
 }

@@ -16,10 +16,14 @@ import (
 type Users struct {
 	Base   string // DN that the search starts from
 	Filter string // RFC 4515; joined to the preset's by "and"; "" for the preset's alone
-	Scope  string // ScopeSub (the default), ScopeOne or ScopeBase
+	// Exclude is a filter of entries to leave out; "" for none. What the server cannot evaluate it
+	// for, since it does not know the attribute, is left out too (RFC 4511 §4.5.1.7).
+	Exclude string
+	Scope   string // ScopeSub (the default), ScopeOne or ScopeBase
 	// Attributes changes the preset's mapping: SCIM path -> LDAP attribute. Several
-	// attributes are separated by "|", the first with a value wins; a constant begins with "=";
-	// "" takes a path of the preset away; "externalId" chooses another stable id.
+	// attributes are separated by "|", the first with a value wins; a template has "{{" in it;
+	// a constant begins with "="; "" takes a path of the preset away; "externalId" chooses another
+	// stable id.
 	Attributes map[string]string
 	// Model has the schemas that the paths are of; nil for scim.DefaultModel.
 	Model *scim.Model
@@ -27,10 +31,10 @@ type Users struct {
 
 // Groups says the same of groups. With no Base an LDAP source reads none.
 type Groups struct {
-	Base, Filter, Scope string
-	Nested              string // NestedFlatten (the default), NestedKeep or NestedOff
-	Attributes          map[string]string
-	Model               *scim.Model
+	Base, Filter, Exclude, Scope string
+	Nested                       string // NestedFlatten (the default), NestedKeep or NestedOff
+	Attributes                   map[string]string
+	Model                        *scim.Model
 }
 
 // search is one of the two searches of a read.
@@ -71,11 +75,11 @@ func newReading(presetName string, u Users, g Groups, log *slog.Logger) (*readin
 	}
 	userTable, errs := userTable(p, u)
 	add("users.attributes", errs)
-	r.users, errs = newSearch("users", u.Base, u.Scope, p.Users.Filter, u.Filter, userTable)
+	r.users, errs = newSearch(search{name: "users", base: u.Base, scope: u.Scope, filter: p.Users.Filter, table: userTable}, u.Filter, u.Exclude)
 	add("users", errs)
 	groupTable, errs := groupTable(p, g)
 	add("groups.attributes", errs)
-	r.groups, errs = newSearch("groups", g.Base, g.Scope, p.Groups.Filter, g.Filter, groupTable)
+	r.groups, errs = newSearch(search{name: "groups", base: g.Base, scope: g.Scope, filter: p.Groups.Filter, table: groupTable}, g.Filter, g.Exclude)
 	add("groups", errs)
 	switch g.Nested {
 	case "":
@@ -90,34 +94,53 @@ func newReading(presetName string, u Users, g Groups, log *slog.Logger) (*readin
 // maxFilter bounds a filter. One that lists thousands of names belongs in a group.
 const maxFilter = 16 << 10
 
-func newSearch(name, base, scope, presetFilter, filter string, t *table) (*search, []error) {
-	s := &search{name: name, base: base, scope: scope, filter: presetFilter, table: t}
+// newSearch completes a search that has the preset's filter.
+func newSearch(s search, include, exclude string) (*search, []error) {
 	var problems []error
-	if base != "" {
+	if s.base != "" {
 		var err error
-		if s.canon, err = appendDN(nil, base); err != nil {
-			problems = append(problems, fmt.Errorf("base: %q %w", base, err))
+		if s.canon, err = appendDN(nil, s.base); err != nil {
+			problems = append(problems, fmt.Errorf("base: %q %w", s.base, err))
 		}
 	}
-	switch scope {
+	switch s.scope {
 	case "":
 		s.scope = ScopeSub
 	case ScopeSub, ScopeOne, ScopeBase:
 	default:
-		problems = append(problems, fmt.Errorf("scope: %q is none of sub, one, base", scope))
+		problems = append(problems, fmt.Errorf("scope: %q is none of sub, one, base", s.scope))
 	}
-	if filter = strings.TrimSpace(filter); filter != "" {
-		if !strings.HasPrefix(filter, "(") {
-			filter = "(" + filter + ")"
-		}
-		s.filter = "(&" + presetFilter + filter + ")"
-		if _, err := ldap.CompileFilter(filter); err != nil {
-			problems = append(problems, fmt.Errorf("filter: %w", err))
-		} else if len(filter) > maxFilter {
-			problems = append(problems, errors.New("filter: is longer than 16 KiB"))
-		}
+	include, err := checkFilter(include)
+	if err != nil {
+		problems = append(problems, fmt.Errorf("filter: %w", err))
 	}
-	return s, problems
+	exclude, err = checkFilter(exclude)
+	if err != nil {
+		problems = append(problems, fmt.Errorf("exclude: %w", err))
+	}
+	if exclude != "" {
+		exclude = "(!" + exclude + ")"
+	}
+	if include+exclude != "" {
+		s.filter = "(&" + s.filter + include + exclude + ")"
+	}
+	return &s, problems
+}
+
+// checkFilter checks a filter of the configuration, and puts the parentheses around it that people
+// leave out.
+func checkFilter(filter string) (string, error) {
+	if filter = strings.TrimSpace(filter); filter == "" {
+		return "", nil
+	}
+	if !strings.HasPrefix(filter, "(") {
+		filter = "(" + filter + ")"
+	}
+	if len(filter) > maxFilter {
+		return "", errors.New("is longer than 16 KiB")
+	}
+	_, err := ldap.CompileFilter(filter)
+	return filter, err
 }
 
 // attributes are what the search asks for: what the tables name, and nothing else, so

@@ -47,8 +47,8 @@ func openBackend(ctx context.Context, s StoreConfig, log *slog.Logger) (store.Ba
 
 // newSource makes the reader of a source.
 func newSource(s *SourceConfig, files fs.FS, log *slog.Logger) (dirsync.Source, error) {
-	users := ldapsrc.Users{Base: string(s.Users.Base), Filter: s.Users.Filter, Scope: s.Users.Scope, Attributes: s.Users.Attributes, Model: s.model}
-	groups := ldapsrc.Groups{Base: string(s.Groups.Base), Filter: s.Groups.Filter, Scope: s.Groups.Scope,
+	users := ldapsrc.Users{Base: string(s.Users.Base), Filter: s.Users.Filter, Exclude: s.Users.Exclude, Scope: s.Users.Scope, Attributes: s.Users.Attributes, Model: s.model}
+	groups := ldapsrc.Groups{Base: string(s.Groups.Base), Filter: s.Groups.Filter, Exclude: s.Groups.Exclude, Scope: s.Groups.Scope,
 		Nested: s.Groups.Nested, Attributes: s.Groups.Attributes, Model: s.model}
 	switch s.Type {
 	case "ldif":

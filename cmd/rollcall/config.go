@@ -118,7 +118,8 @@ type SourceConfig struct {
 // UsersConfig is where a source's people are, and how they are mapped.
 type UsersConfig struct {
 	Base       DN                `key:"base"`
-	Filter     string            `key:"filter"` // beside the preset's
+	Filter     string            `key:"filter"`  // beside the preset's
+	Exclude    string            `key:"exclude"` // a filter of those to leave out
 	Scope      string            `key:"scope" enum:"base,one,sub"`
 	Attributes map[string]string `key:"attributes"` // SCIM path to LDAP attribute, over the preset's
 }
@@ -127,6 +128,7 @@ type UsersConfig struct {
 type GroupsConfig struct {
 	Base       DN                `key:"base"`
 	Filter     string            `key:"filter"`
+	Exclude    string            `key:"exclude"`
 	Scope      string            `key:"scope" enum:"base,one,sub"`
 	Nested     string            `key:"nested" enum:"flatten,keep,off"`
 	Attributes map[string]string `key:"attributes"`
