@@ -77,13 +77,14 @@ type traits struct {
 	multiValued, required, caseExact bool
 	mutability, returned, uniqueness string
 	canonical, references            []string
+	indexed                          bool
 }
 
 // adjust is Definition.Adjust.
 func (p *schemaParser) adjust(path string, a *Attribute) {
 	t := p.traits[lowerASCII(path)]
 	a.CaseExact, a.Mutability, a.Returned, a.Uniqueness = t.caseExact, t.mutability, t.returned, t.uniqueness
-	a.Canonical, a.References = t.canonical, t.references
+	a.Canonical, a.References, a.Indexed = t.canonical, t.references, t.indexed
 	if t.uniqueness != "none" {
 		a.bound = maxKeyBytes
 	}

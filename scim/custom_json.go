@@ -114,7 +114,7 @@ func (m *members) texts(name string) []string {
 // traits reads the characteristics of an attribute, with the defaults of RFC 7643 §2.2.
 func (m *members) traits(isSub bool) (t traits, subs []any) {
 	m.only("name", "type", "subAttributes", "multiValued", "description", "required", "canonicalValues",
-		"caseExact", "mutability", "returned", "uniqueness", "referenceTypes")
+		"caseExact", "mutability", "returned", "uniqueness", "referenceTypes", "indexed")
 	t.typ = m.choice("type", "string", "string", "boolean", "decimal", "integer", "dateTime", "binary", "reference", "complex")
 	t.multiValued = m.boolean("multiValued", false)
 	t.required = m.boolean("required", false)
@@ -129,6 +129,7 @@ func (m *members) traits(isSub bool) (t traits, subs []any) {
 	t.uniqueness = m.choice("uniqueness", "none", "none", "server", "global")
 	t.canonical = m.texts("canonicalValues")
 	t.references = m.texts("referenceTypes")
+	t.indexed = m.boolean("indexed", false)
 	subs = m.list("subAttributes")
 	m.agree(&t, isSub, subs)
 	return t, subs

@@ -1,6 +1,8 @@
 package scim
 
 import (
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,6 +13,8 @@ import (
 type Custom struct {
 	Schemas []CustomSchema
 	Types   []TypeDefinition // of ParseResourceType
+	// Indexed names, by resource type, attributes that are indexed though no schema says so.
+	Indexed map[string][]string
 }
 
 // CustomSchema is a schema that a workspace adds.
@@ -85,7 +89,7 @@ func (d *TypeDefinition) checkNames() error {
 
 // Model is DefaultModel with the additions. An error names what does not fit.
 func (c *Custom) Model() (*Model, error) {
-	if len(c.Schemas) == 0 && len(c.Types) == 0 {
+	if len(c.Schemas) == 0 && len(c.Types) == 0 && len(c.Indexed) == 0 {
 		return DefaultModel(), nil
 	}
 	if err := c.check(); err != nil {
@@ -110,8 +114,19 @@ func (c *Custom) Model() (*Model, error) {
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Indexed)) {
+		i := slices.IndexFunc(types, func(t TypeDefinition) bool { return t.Name == name })
+		if i < 0 {
+			return nil, Errorf(ErrInvalidValue, "the resource type %s has indexed attributes: take those away first (PUT /api/v1/index/%s)", clip(name), clip(name))
+		}
+		types[i].Indexed = c.Indexed[name]
+	}
 	m, err := NewModel(types...)
 	if err != nil {
+		var told *Error
+		if errors.As(err, &told) {
+			return nil, told
+		}
 		return nil, Errorf(ErrInvalidValue, "%v", err)
 	}
 	return m, nil

@@ -24,6 +24,7 @@ type TypeDefinition struct {
 	Extensions                  []ExtensionDefinition
 	Unique                      []string // names of attributes: ResourceType.Unique
 	MemberTypes                 []string
+	Indexed                     []string // names of attributes: ResourceType.Indexed
 }
 
 // ExtensionDefinition defines an extension of a resource type.
@@ -95,7 +96,7 @@ func (m *Model) compileType(d TypeDefinition) (*ResourceType, error) {
 		}
 	}
 	t.derive()
-	return t, nil
+	return t, t.index(d.Indexed)
 }
 
 // derive sets what is known of the type from its attributes together.
@@ -219,6 +220,9 @@ func documents(attrs []*Attribute) []any {
 		}
 		if len(a.References) > 0 {
 			d["referenceTypes"] = anyStrings(a.References)
+		}
+		if a.Indexed {
+			d["indexed"] = true
 		}
 		if len(a.Sub) > 0 {
 			d["subAttributes"] = documents(a.Sub)

@@ -226,6 +226,9 @@ func clipSort(s string) string {
 // sortNumber maps numbers to strings of the same order: IEEE 754 bits compare as
 // integers once the sign is dealt with.
 func sortNumber(f float64) string {
+	if f == 0 {
+		f = 0 // -0 is the same number
+	}
 	bits := math.Float64bits(f)
 	if bits>>63 == 1 {
 		bits = ^bits

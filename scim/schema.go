@@ -29,6 +29,9 @@ type Attribute struct {
 	Sub         []*Attribute // of a complex attribute, in schema order
 	// Computed attributes are worked out when asked for and never stored.
 	Computed bool
+	// Indexed tells that the schema wants lists to find the attribute in the index (ours, not
+	// the RFC's): see ResourceType.IndexPath.
+	Indexed bool
 	// Compare is the key that comparisons use: UserNameKey for userName, Fold for what is
 	// not caseExact, the value itself otherwise. ok is false for a value that equals nothing.
 	Compare func(s string) (key string, ok bool)
@@ -106,6 +109,8 @@ type ResourceType struct {
 	// MemberTypes are the types of resources that may be members; nil where the type
 	// has no attribute members.
 	MemberTypes []string
+	// Indexed are the attributes that the workspace has indexed beside those that always are.
+	Indexed []*Path
 	// Plain is true when every stored attribute is returned by default, so that stored
 	// text can be sent as it is.
 	Plain bool

@@ -1,6 +1,9 @@
 package scim
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Term is a predicate, or a part of one, as whoever keeps an index may look at it: enough to
 // answer most filters from the values of a few attributes, in the form of Path.SortKey.
@@ -8,17 +11,18 @@ type Term struct {
 	Op          TermOp
 	Left, Right *Term // TermNot has Left alone
 	// Attr is the attribute that a TermTest or TermElement is about, as Path.String prints it with
-	// its sub-attribute ("name.familyName"), or "" where only Predicate.Match can tell.
+	// its sub-attribute ("name.familyName"), or "" where only Predicate.Match can tell. Of a TermEdge it
+	// is "members" or "groups".
 	Attr     string
 	Operator string // eq, ne, co, sw, ew, gt, ge, lt, le or pr; "" for a comparison with null
-	Key      string // what a string is compared with, folded unless the attribute is caseExact
+	Key      string // what a value is compared with, in the form of its sort key; of a TermEdge, the id
 	// Absent is the outcome for a resource without the attribute, and Exists tells that any
 	// value will do.
 	Absent, Exists bool
 	// Checked attributes have a comparison key of their own: of a value beyond ASCII, eq and
 	// ne cannot be told from its sort key.
 	Checked bool
-	Kind    string // "string", "boolean" or "dateTime"
+	Kind    string // "string", "boolean", "number", "dateTime", or "complex" (whether there is any)
 
 	test *test
 }
@@ -28,7 +32,8 @@ type TermOp uint8
 
 const (
 	TermTest    TermOp = iota
-	TermElement        // one value of a multi-valued complex attribute must match: see HoldsElement
+	TermElement        // one value of a multi-valued attribute must match: see HoldsElement
+	TermEdge           // the resource is a member of a group, or has a member, of which Key is the id
 	TermAnd
 	TermOr
 	TermNot
@@ -46,29 +51,87 @@ func termOf(t *test) *Term {
 	case kindNot:
 		return &Term{Op: TermNot, Left: termOf(t.left)}
 	case kindValues:
-		out := &Term{Op: TermElement, test: t}
-		if t.source == fromAttributes && t.urn == "" && t.right == nil && t.left.plainElement() {
-			out.Attr = t.attr.Name
-		}
-		return out
+		return elementTerm(t)
+	}
+	if t.source == fromMembers || t.source == fromGroups {
+		return edgeTerm(t, t)
 	}
 	out := &Term{Op: TermTest, Operator: t.op.String(), Key: t.text, Absent: t.absent, Exists: t.exists, test: t}
-	if t.fold != nil {
-		out.Key = string(t.fold)
-	}
-	out.Kind = t.leaf.kindOfTerm()
 	out.Checked = t.leaf != nil && t.leaf.checked
-	if out.Kind != "" {
+	if out.Kind = t.kindOfTerm(); out.Kind != "" {
 		out.Attr = t.attrOfTerm()
+	}
+	switch {
+	case out.Kind == "boolean" && !out.Exists && t.op != opNone:
+		out.Key, _ = sortKey(t.leaf, t.boolean)
+	case out.Kind == "number":
+		out.Key = sortNumber(t.number.float)
+	case out.Kind == "dateTime" && t.source == fromAttributes:
+		out.Key = t.instant.UTC().Format(sortTime)
+	case t.fold != nil:
+		out.Key = string(t.fold)
 	}
 	return out
 }
 
-func (a *Attribute) kindOfTerm() string {
-	if a != nil && (a.Type == "string" || a.Type == "boolean" || a.Type == "dateTime") {
-		return a.Type
+// elementTerm is that of a value path.
+func elementTerm(t *test) *Term {
+	if t.source == fromMembers || t.source == fromGroups {
+		return edgeTerm(t, t.left)
+	}
+	out := &Term{Op: TermElement, Absent: t.right != nil && t.right.absent, test: t}
+	if t.source == fromAttributes && t.left.plainElement() && (t.right == nil || t.right.plainElement()) {
+		out.Attr = t.within(t.attr.Name)
+	}
+	return out
+}
+
+// edgeTerm is a test of members or groups: a TermEdge where it names one id.
+func edgeTerm(t, value *test) *Term {
+	out := &Term{Op: TermTest, test: t}
+	plain := t.kind == kindTest || t.right == nil && value.kind == kindTest
+	if plain && value.op == opEqual && !value.exists && !value.absent && value.leaf.Name == "value" && value.leaf.CaseExact {
+		out.Op, out.Attr, out.Key = TermEdge, "groups", value.text
+		if t.source == fromMembers {
+			out.Attr = "members"
+		}
+	}
+	return out
+}
+
+// kindOfTerm is what kind of values the test compares, "" where only Match can.
+func (t *test) kindOfTerm() string {
+	if t.leaf == nil {
+		return ""
+	}
+	anyValue := t.exists || t.op == opNone
+	switch t.leaf.Type {
+	case "string", "boolean":
+		return t.leaf.Type
+	case "dateTime":
+		if t.fold != nil || anyValue && t.source != fromAttributes {
+			return ""
+		}
+		return "dateTime"
+	case "integer", "decimal":
+		// Beyond 53 bits a sort key no longer tells one number from the next.
+		if n := t.number.float; n < maxExact && n > -maxExact {
+			return "number"
+		}
+	case "complex":
+		if anyValue {
+			return "complex"
+		}
 	}
 	return ""
+}
+
+// maxExact bounds the whole numbers that a float64, and so a sort key, holds exactly.
+const maxExact = 1 << 53
+
+// ExactNumber tells of a sort key of a number whether it stands for that number alone.
+func ExactNumber(key string) bool {
+	return key < sortNumber(maxExact) && key > sortNumber(-maxExact)
 }
 
 func (t *test) attrOfTerm() string {
@@ -80,37 +143,51 @@ func (t *test) attrOfTerm() string {
 	case fromExternalID:
 		return "externalId"
 	case fromCreated, fromModified:
-		if t.exists || t.op == opNone || t.fold != nil {
-			return ""
-		}
 		return "meta." + t.leaf.Name
 	case fromAttributes:
-		if t.leaf.Type == "dateTime" {
-			return ""
-		}
 		p := Path{Attr: t.attr, Sub: t.sub}
-		if t.urn != "" {
-			return t.urn + ":" + p.String()
-		}
-		return p.String()
+		return t.within(p.String())
 	}
 	return ""
 }
 
-// plainElement tells that a test in brackets looks at value, type and primary alone.
-func (t *test) plainElement() bool {
-	if t.kind == kindTest {
-		return t.sub != nil && (t.sub.Name == "value" && t.sub.Type == "string" ||
-			t.sub.Name == "type" && t.sub.Type == "string" || t.sub.Name == "primary")
+// within is a path with the URN of the extension that it leads into.
+func (t *test) within(path string) string {
+	if t.urn != "" {
+		return t.urn + ":" + path
 	}
-	return (t.kind == kindAnd || t.kind == kindOr || t.kind == kindNot) &&
-		t.left.plainElement() && (t.right == nil || t.right.plainElement())
+	return path
 }
 
-// Holds applies a test to a string in the form of its sort key.
+// plainElement tells that a test in brackets, or behind them, looks at value, type and primary
+// alone.
+func (t *test) plainElement() bool {
+	if t.kind != kindTest {
+		return (t.kind == kindAnd || t.kind == kindOr || t.kind == kindNot) &&
+			t.left.plainElement() && (t.right == nil || t.right.plainElement())
+	}
+	if t.sub == nil { // the value of a simple attribute
+		return t.attr != nil && t.leaf != nil && t.leaf.Type == "string" && (t.attr.element != nil || t.attr.Parent != nil)
+	}
+	switch t.sub.Name {
+	case "value", "type":
+		return t.sub.Type == "string" && !t.sub.MultiValued
+	case "primary":
+		return t.sub.Type == "boolean"
+	}
+	return false
+}
+
+// Holds applies a test to a value in the form of its sort key.
 func (t *Term) Holds(key string) bool {
 	if t.test.exists || t.test.op == opNone {
 		return t.test.exists
+	}
+	switch t.Kind {
+	case "boolean":
+		return t.HoldsBool(key == "1")
+	case "number", "dateTime":
+		return t.test.compared(strings.Compare(key, t.Key))
 	}
 	return t.test.string(key)
 }
@@ -121,8 +198,13 @@ func (t *Term) HoldsBool(b bool) bool { _, holds := t.test.value(b); return hold
 // HoldsTime applies a test to created or lastModified.
 func (t *Term) HoldsTime(v time.Time) bool { return t.test.time(v) }
 
-// HoldsElement applies the brackets of a TermElement to one value of the attribute.
-func (t *Term) HoldsElement(v map[string]any) bool {
+// HoldsElement applies a TermElement to one value of the attribute: whether it is one that the
+// brackets mean, and whether it is as wanted too. A resource matches where one value is
+// both, and, where Absent, if no value is meant.
+func (t *Term) HoldsElement(v any) (meant, holds bool) {
 	var e evaluation
-	return e.holds(t.test.left, v)
+	if !e.holds(t.test.left, v) {
+		return false, false
+	}
+	return true, t.test.right == nil || e.holds(t.test.right, v)
 }

@@ -61,35 +61,35 @@ func (s *search) lookedUp() bool {
 	return unique || member
 }
 
+// term is the filter as a tree, nil for every resource.
 func (s *search) term() *scim.Term {
-	if s.filter == nil {
-		return nil
+	if s.filter != nil && s.tree == nil {
+		s.tree = s.filter.Term()
 	}
-	return s.filter.Term()
+	return s.tree
 }
 
 func (x *index) search(ctx context.Context, s *search) ([]hit, error) {
 	if s.lookedUp() {
 		return x.scan.search(ctx, s)
 	}
-	v, err := x.current(ctx)
+	var hits []hit
+	var unsure []scim.Ref
+	err := x.look(ctx, s, func(v *view, edges map[*scim.Term]set) { hits, unsure = v.matches(s, edges) })
 	if errors.Is(err, errNoIndex) {
 		return x.scan.search(ctx, s)
 	}
 	if err != nil {
 		return nil, err
 	}
-	hits, unsure := v.matches(s)
 	more, err := x.scan.these(ctx, s, unsure)
 	return append(hits, more...), err
 }
 
 // matches lists what matches, and what only its record tells of.
-func (v *view) matches(s *search) (hits []hit, unsure []scim.Ref) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
+func (v *view) matches(s *search, edges map[*scim.Term]set) (hits []hit, unsure []scim.Ref) {
 	b := v.tables[s.typ.Name]
-	a := b.eval(s.term())
+	a := b.eval(s.term(), edges)
 	o, key := b.sortOf(s.sortBy)
 	if o == nil { // nothing kept to sort by
 		a = answer{b.empty(), combine(a.yes, a.maybe, or)}
@@ -105,44 +105,62 @@ func (b *table) hit(ord uint32, key func(uint32) (string, bool)) hit {
 	return h
 }
 
-func (x *index) part(ctx context.Context, q *scim.Query, s *search) (*part, bool, error) {
+func (x *index) part(ctx context.Context, q *scim.Query, s *search) (p *part, ok bool, err error) {
 	if s.lookedUp() {
 		return nil, false, nil
 	}
-	v, err := x.current(ctx)
+	err = x.look(ctx, s, func(v *view, edges map[*scim.Term]set) { p, ok = v.part(q, s, edges) })
 	if errors.Is(err, errNoIndex) {
 		return nil, false, nil
 	}
-	if err != nil {
-		return nil, false, err
-	}
-	p, ok := v.part(q, s)
-	return p, ok, nil
+	return p, ok, err
 }
 
 // part finds a page by rank or position.
-func (v *view) part(q *scim.Query, s *search) (*part, bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
+func (v *view) part(q *scim.Query, s *search, edges map[*scim.Term]set) (*part, bool) {
 	b := v.tables[s.typ.Name]
 	o, key := b.sortOf(s.sortBy)
 	if o == nil {
 		return nil, false
 	}
-	seq := sequence{o.n, o.at}
+	matches := set(nil) // every row
+	p := &part{total: o.n}
 	if s.filter != nil {
-		a := b.eval(s.term())
+		a := b.eval(s.term(), edges)
 		if a.maybe.count() > 0 {
 			return nil, false
 		}
-		rows := b.sorted(a.yes, o)
-		seq = sequence{len(rows), func(i int) uint32 { return rows[i] }}
+		matches, p.total = a.yes, a.yes.count()
 	}
-	p := &part{total: seq.n}
 	if q.Count <= 0 {
 		return p, true
 	}
-	if q.Descending && s.sortBy != nil {
+	from, rows := b.page(q, s, o, key, matches, p.total)
+	for _, ord := range rows {
+		p.hits = append(p.hits, b.hit(ord, key))
+	}
+	p.before, p.behind = from > 0 && len(rows) > 0, from+len(rows) < p.total && len(rows) > 0
+	return p, true
+}
+
+// page lists the rows of a page among the matches, nil for every row, and the rank of its first.
+func (b *table) page(q *scim.Query, s *search, o *order, key func(uint32) (string, bool), matches set, total int) (int, []uint32) {
+	descending := q.Descending && s.sortBy != nil
+	if q.After == nil && q.Before == nil && !descending { // by rank
+		from, to := cut(total, q, nil)
+		if matches == nil {
+			return from, o.slice(from, to)
+		}
+		if total >= b.n/20 {
+			return from, o.matching(matches, from, to)
+		}
+	}
+	seq := sequence{o.n, o.at}
+	if matches != nil {
+		rows := b.sorted(matches, o)
+		seq = sequence{len(rows), func(i int) uint32 { return rows[i] }}
+	}
+	if descending {
 		seq = seq.descending(func(x, y uint32) bool {
 			a, oka := key(x)
 			b, okb := key(y)
@@ -153,11 +171,11 @@ func (v *view) part(q *scim.Query, s *search) (*part, bool) {
 		h := b.hit(seq.at(i), key)
 		return &h.Position
 	})
-	for i := from; i < to; i++ {
-		p.hits = append(p.hits, b.hit(seq.at(i), key))
+	rows := make([]uint32, to-from)
+	for i := range rows {
+		rows[i] = seq.at(from + i)
 	}
-	p.before, p.behind = from > 0 && from < to, to < seq.n && from < to
-	return p, true
+	return from, rows
 }
 
 // sorted lists the rows of a set in an order: by looking through the order, or sorting few.
@@ -190,70 +208,4 @@ func cut(n int, q *scim.Query, at func(i int) *scim.Position) (from, to int) {
 		from = min(max(q.Start, 1)-1, n)
 	}
 	return from, min(from+count, n)
-}
-
-// Plan tells how a list is answered.
-type Plan struct {
-	Type string `json:"type"`
-	// By is lookup (one value, from the store itself), index, index and records (the filter
-	// leaves rows that only their records decide), or scan.
-	By     string `json:"by"`
-	Filter string `json:"filter,omitempty"` // which parts of the index answer it
-	Sort   string `json:"sort,omitempty"`
-	// Rows are all of the type, Matches those that the index is sure of, and Records those to read.
-	Rows    int `json:"rows"`
-	Matches int `json:"matches"`
-	Records int `json:"records"`
-}
-
-// Explain tells how Query would answer, one plan for each type.
-func (w *Workspace) Explain(ctx context.Context, q *scim.Query) ([]Plan, error) {
-	model, err := w.Model(ctx)
-	if err != nil {
-		return nil, err
-	}
-	types, err := bind(model, q)
-	if err != nil {
-		return nil, err
-	}
-	plans := make([]Plan, len(types))
-	for i, s := range types {
-		plans[i] = Plan{Type: s.typ.Name, By: "scan"}
-		if s.lookedUp() {
-			plans[i].By = "lookup"
-			continue
-		}
-		x, ok := w.find.(*index)
-		if !ok {
-			continue
-		}
-		v, err := x.current(ctx)
-		if errors.Is(err, errNoIndex) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		v.explain(s, &plans[i])
-	}
-	return plans, nil
-}
-
-func (v *view) explain(s *search, p *Plan) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	b := v.tables[s.typ.Name]
-	term := s.term()
-	a := b.eval(term)
-	p.By, p.Filter, p.Sort = "index", b.explain(term), "order of id"
-	if s.sortBy != nil {
-		p.Sort = "order of " + s.sortBy.String()
-	}
-	if o, _ := b.sortOf(s.sortBy); o == nil {
-		p.Sort, a = "records", answer{b.empty(), combine(a.yes, a.maybe, or)}
-	}
-	p.Rows, p.Matches, p.Records = b.n, a.yes.count(), a.maybe.count()
-	if p.Records > 0 {
-		p.By = "index and records"
-	}
 }

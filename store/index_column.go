@@ -16,28 +16,47 @@ const longKey = 250
 type column struct {
 	name  string // as scim.Term.Attr
 	path  *scim.Path
-	multi bool // emails: every value of the row, the one it sorts by first
+	kind  string // as scim.Term.Kind, of the values
+	multi bool   // emails: every value of the row, the one it sorts by first
 	at    []uint64
 	arena []byte
 	waste int // bytes of the arena that no row uses
-	// dict, where not nil, gives rows with the same value the same bytes: few values, many rows.
-	dict map[string]uint64
+	// dict, where not nil, numbers the values: few values, many rows. codes then has the number of
+	// each row's value in place of at, and values where each number's bytes are.
+	dict   map[string]uint32
+	codes  []uint32
+	values []uint64
 	// long and odd are rows whose value cannot be told from what is kept: it was cut short, or
 	// lies beyond ASCII (which matters to attributes with a key function of their own).
 	long, odd map[uint32]bool
 	order     *order // nil for none
 }
 
-// none marks a row without the attribute.
-const none = ^uint64(0)
+// none and noCode mark a row without the attribute.
+const (
+	none   = ^uint64(0)
+	noCode = ^uint32(0)
+)
+
+// maxCodes is how many values a dictionary has at least before it is given up, where they are
+// more than a quarter of the rows: what all rows have of their own is no use to number.
+const maxCodes = 4096
 
 func (c *column) bytes(ord uint32) ([]byte, bool) {
-	ref := c.at[ord]
-	if ref == none {
+	var ref uint64
+	if c.dict != nil {
+		code := c.codes[ord]
+		if code == noCode {
+			return nil, false
+		}
+		ref = c.values[code]
+	} else if ref = c.at[ord]; ref == none {
 		return nil, false
 	}
-	return c.arena[ref>>24:][:ref&(1<<24-1)], true
+	return c.text(ref), true
 }
+
+func (c *column) text(ref uint64) []byte { return c.arena[ref>>24:][:ref&(1<<24-1)] }
 
 // key is what a row sorts by.
 func (c *column) key(ord uint32) ([]byte, bool) {
@@ -50,7 +69,10 @@ func (c *column) key(ord uint32) ([]byte, bool) {
 }
 
 func (c *column) grow(ord uint32) {
-	for len(c.at) <= int(ord) {
+	for c.dict != nil && len(c.codes) <= int(ord) {
+		c.codes = append(c.codes, noCode)
+	}
+	for c.dict == nil && len(c.at) <= int(ord) {
 		c.at = append(c.at, none)
 	}
 }
@@ -67,7 +89,8 @@ func (c *column) cell(r *scim.Resource) cell {
 		return c.elements(r)
 	}
 	key, ok := c.path.SortKey(r)
-	return cell{text: []byte(key), has: ok, long: len(key) >= longKey, odd: !ascii(key)}
+	inexact := c.kind == "number" && ok && !scim.ExactNumber(key)
+	return cell{text: []byte(key), has: ok, long: len(key) >= longKey || inexact, odd: !ascii(key)}
 }
 
 func (c *column) set(ord uint32, v cell) {
@@ -83,15 +106,36 @@ func (c *column) set(ord uint32, v cell) {
 		return
 	}
 	if c.dict != nil {
-		ref, ok := c.dict[string(v.text)]
-		if !ok {
-			ref = c.put(v.text)
-			c.dict[string(v.text)] = ref
-		}
-		c.at[ord] = ref
+		c.codes[ord] = c.code(v.text)
+		c.thin()
 		return
 	}
 	c.at[ord] = c.put(v.text)
+}
+
+// code is the number of a value.
+func (c *column) code(text []byte) uint32 {
+	code, ok := c.dict[string(text)]
+	if !ok {
+		code = uint32(len(c.values))
+		c.values = append(c.values, c.put(text))
+		c.dict[string(text)] = code
+	}
+	return code
+}
+
+// thin gives up a dictionary that has almost a value for each row.
+func (c *column) thin() {
+	if len(c.values) < maxCodes || len(c.values) < len(c.codes)/4 {
+		return
+	}
+	c.at = make([]uint64, len(c.codes))
+	for ord, code := range c.codes {
+		if c.at[ord] = none; code != noCode {
+			c.at[ord] = c.values[code]
+		}
+	}
+	c.dict, c.codes, c.values = nil, nil, nil
 }
 
 func (c *column) put(text []byte) uint64 {
@@ -104,11 +148,17 @@ func (c *column) clear(ord uint32) {
 	c.grow(ord)
 	delete(c.long, ord)
 	delete(c.odd, ord)
+	if c.dict != nil {
+		if c.codes[ord] = noCode; len(c.values) > 1000 && len(c.values) > len(c.codes) {
+			c.compact()
+		}
+		return
+	}
 	if ref := c.at[ord]; ref != none {
 		c.at[ord] = none
 		c.waste += int(ref & (1<<24 - 1))
 	}
-	if c.waste > len(c.arena)/2 && c.waste > 1<<16 || len(c.dict) > 1000 && len(c.dict) > len(c.at) {
+	if c.waste > len(c.arena)/2 && c.waste > 1<<16 {
 		c.compact()
 	}
 }
@@ -118,20 +168,17 @@ func (c *column) compact() {
 	old := *c
 	c.arena, c.waste = make([]byte, 0, max(len(old.arena)-old.waste, 0)), 0
 	if c.dict != nil {
-		c.dict = map[string]uint64{}
+		c.dict, c.values = map[string]uint32{}, nil
+		for ord, code := range c.codes {
+			if code != noCode {
+				c.codes[ord] = c.code(old.text(old.values[code]))
+			}
+		}
+		return
 	}
 	for ord := range c.at {
 		if b, ok := old.bytes(uint32(ord)); ok {
-			if c.dict == nil {
-				c.at[ord] = c.put(b)
-				continue
-			}
-			ref, seen := c.dict[string(b)]
-			if !seen {
-				ref = c.put(b)
-				c.dict[string(b)] = ref
-			}
-			c.at[ord] = ref
+			c.at[ord] = c.put(b)
 		}
 	}
 }
@@ -173,9 +220,14 @@ func nextElement(b []byte) (e element, rest []byte, ok bool) {
 	return e, b[m:], true
 }
 
-// elements keeps value, type and primary of each e-mail address, the main one first.
+// elements keeps value, type and primary of each value (of an e-mail address, say), the main
+// one first. A value that is no object is kept as such a one's value.
 func (c *column) elements(r *scim.Resource) cell {
-	list, _ := r.Attributes[c.path.Attr.Name].([]any)
+	attributes := r.Attributes
+	if c.path.Extension != nil {
+		attributes, _ = attributes[c.path.Extension.URN].(map[string]any)
+	}
+	list, _ := attributes[c.path.Attr.Name].([]any)
 	if len(list) == 0 {
 		return cell{}
 	}
@@ -195,7 +247,7 @@ func (c *column) elements(r *scim.Resource) cell {
 		case i <= main:
 			at = i - 1
 		}
-		m, ok := list[at].(map[string]any)
+		m, complex := list[at].(map[string]any)
 		var flags byte
 		typ, hasType := m["type"].(string)
 		if hasType {
@@ -209,12 +261,15 @@ func (c *column) elements(r *scim.Resource) cell {
 		}
 		// The form of the sort key, of this value alone.
 		one := scim.Resource{Attributes: map[string]any{c.path.Attr.Name: []any{list[at]}}}
+		if c.path.Extension != nil {
+			one.Attributes = map[string]any{c.path.Extension.URN: one.Attributes}
+		}
 		key, has := c.path.SortKey(&one)
 		if has {
 			flags |= elementValue
 		}
 		out.odd = out.odd || !ascii(key)
-		if !ok || len(key) >= longKey || len(typ) > 255 {
+		if complex && len(m) == 0 || len(key) >= longKey || len(typ) > 255 {
 			out.long = true
 			typ = typ[:min(len(typ), 255)]
 		}

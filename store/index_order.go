@@ -79,6 +79,21 @@ func (o *order) at(rank int) uint32 {
 	panic("store: a rank beyond the order")
 }
 
+// slice lists the rows of the ranks from one to before another.
+func (o *order) slice(from, to int) []uint32 {
+	rows := make([]uint32, 0, max(to-from, 0))
+	for _, c := range o.chunks {
+		if len(rows) == cap(rows) {
+			break
+		}
+		if from < len(c) {
+			rows = append(rows, c[from:min(len(c), from+cap(rows)-len(rows))]...)
+		}
+		from = max(from-len(c), 0)
+	}
+	return rows
+}
+
 // span calls fn with the rows from the first for which from holds to the one before the
 // first for which to holds. Both hold for all rows behind one for which they hold.
 func (o *order) span(from, to func(row uint32) bool, fn func(row uint32)) {
@@ -101,6 +116,25 @@ func (o *order) each(fn func(row uint32)) {
 			fn(row)
 		}
 	}
+}
+
+// matching lists those rows of a set that are the from-th to before the to-th of it, in order.
+func (o *order) matching(s set, from, to int) []uint32 {
+	rows := make([]uint32, 0, max(to-from, 0))
+	for _, c := range o.chunks {
+		for _, row := range c {
+			switch {
+			case !s.has(row):
+			case from > 0:
+				from--
+			case len(rows) == cap(rows):
+				return rows
+			default:
+				rows = append(rows, row)
+			}
+		}
+	}
+	return rows
 }
 
 // sequence is rows in the order of a query.

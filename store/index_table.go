@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"hash/maphash"
+	"strings"
 	"time"
 
 	"rollcall/scim"
@@ -40,7 +41,7 @@ var columnPaths = []struct {
 	dict, sort bool
 }{
 	{"userName", false, true}, {"displayName", false, true}, {"externalId", false, true},
-	{"name.familyName", true, true}, {"userType", true, false}, {"emails.value", false, true},
+	{"name.familyName", true, true}, {"userType", true, false}, {"emails.value", false, true}, {"roles.value", true, false},
 }
 
 func newTable(t *scim.ResourceType) *table {
@@ -54,27 +55,40 @@ func newTable(t *scim.ResourceType) *table {
 		if err != nil || path.Attr == nil || path.Extension != nil {
 			continue
 		}
-		leaf := path.Attr
-		if path.Sub != nil {
-			leaf = path.Sub
+		leaf := cmp.Or(path.Sub, path.Attr)
+		multi := strings.HasSuffix(p.name, ".value")
+		if leaf.Type == "string" && leaf.MultiValued == (multi && path.Sub == nil) && path.Attr.MultiValued == multi {
+			b.addColumn(path, p.dict, p.sort)
 		}
-		multi := p.name == "emails.value"
-		if leaf.Type != "string" || leaf.MultiValued || path.Attr.MultiValued != multi {
-			continue
-		}
-		c := &column{name: p.name, path: path, multi: multi, long: map[uint32]bool{}, odd: map[uint32]bool{}}
-		if p.dict {
-			c.dict = map[string]uint64{}
-		}
-		if p.sort {
-			c.order = &order{compare: func(x, y uint32) int { return cmp.Or(c.compareKeys(x, y), b.compareIDs(x, y)) }}
-		}
-		b.columns = append(b.columns, c)
+	}
+	for _, path := range t.Indexed {
+		b.addColumn(path, true, true)
 	}
 	if p, err := t.Find("active"); err == nil && p.Extension == nil && p.Sub == nil && p.Attr != nil && p.Attr.Type == "boolean" && !p.Attr.MultiValued {
 		b.activePath = p
 	}
 	return b
+}
+
+// addColumn indexes an attribute that scim.ResourceType.IndexPath allows.
+func (b *table) addColumn(path *scim.Path, dict, sort bool) {
+	c := &column{name: path.String(), path: path, kind: "string", multi: path.Attr.MultiValued, long: map[uint32]bool{}, odd: map[uint32]bool{}}
+	if b.column(c.name) != nil {
+		return
+	}
+	switch typ := cmp.Or(path.Sub, path.Attr).Type; typ {
+	case "integer", "decimal":
+		c.kind = "number"
+	case "boolean", "dateTime":
+		c.kind = typ
+	}
+	if dict {
+		c.dict = map[string]uint32{}
+	}
+	if sort {
+		c.order = &order{compare: func(x, y uint32) int { return cmp.Or(c.compareKeys(x, y), b.compareIDs(x, y)) }}
+	}
+	b.columns = append(b.columns, c)
 }
 
 func (b *table) column(name string) *column {

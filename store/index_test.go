@@ -71,9 +71,8 @@ func TestIndexAgreesWithScan(t *testing.T) {
 					return
 				}
 				n++
-				ws := fmt.Sprint("w", n)
-				m := &indexModel{T: rt, ctx: t.Context(), writer: replica(t, store.Config{Backend: b}, ws),
-					index: replica(t, store.Config{Backend: b}, ws), scan: replica(t, store.Config{Backend: b}, ws)}
+				ws, c := fmt.Sprint("w", n), store.Config{Backend: b, Model: indexedModel}
+				m := &indexModel{T: rt, ctx: t.Context(), writer: replica(t, c, ws), index: replica(t, c, ws), scan: replica(t, c, ws)}
 				m.scan.UseScan()
 				for range rapid.IntRange(1, 80).Draw(rt, "steps") {
 					m.step()
@@ -90,6 +89,29 @@ func TestIndexAgreesWithScan(t *testing.T) {
 		}
 	})
 }
+
+const hrURN = "urn:example:params:scim:schemas:hr:1.0:User"
+
+// markedModel is a model in which a schema marks attributes of every kind as indexed, and the
+// workspace some that others define.
+var markedModel = sync.OnceValue(func() *scim.Model {
+	hr, err := scim.ParseSchema([]byte(`{"id":"` + hrURN + `","attributes":[
+		{"name":"badge","caseExact":true,"indexed":true}, {"name":"grade","type":"integer","indexed":true},
+		{"name":"weight","type":"decimal","indexed":true}, {"name":"cleared","type":"boolean","indexed":true},
+		{"name":"hired","type":"dateTime","indexed":true}, {"name":"tags","multiValued":true,"indexed":true},
+		{"name":"desks","type":"complex","multiValued":true,"indexed":true,"subAttributes":[{"name":"value"},{"name":"type"}]}]}`))
+	if err != nil {
+		panic(err)
+	}
+	custom := scim.Custom{Schemas: []scim.CustomSchema{{Definition: hr}}, Indexed: map[string][]string{"User": {"title", "phoneNumbers", "department"}}}
+	model, err := custom.Model()
+	if err != nil {
+		panic(err)
+	}
+	return model
+})
+
+func indexedModel(context.Context, string) (*scim.Model, error) { return markedModel(), nil }
 
 // indexModel is one workspace: written by one replica, read by two.
 type indexModel struct {
@@ -168,6 +190,10 @@ func (m *indexModel) fill(r *scim.Resource) {
 	set("title", name())
 	set("userType", draw(m, "user type", "Employee", "employee", "Guest"))
 	set("active", rapid.Bool().Draw(m.T, "active"))
+	set("roles", []any{map[string]any{"value": draw(m, "role", "admin", "Admin", "user")}, map[string]any{"value": name(), "type": "x"}})
+	set("phoneNumbers", []any{map[string]any{"value": draw(m, "phone", "+1", "+12", "x"), "type": draw(m, "kind", "work", "Home")}})
+	set(scim.EnterpriseURN, map[string]any{"department": name(), "division": name()})
+	set(hrURN, m.hr())
 	var emails []any
 	for range rapid.IntRange(0, 3).Draw(m.T, "emails") {
 		e := map[string]any{"value": draw(m, "email", someEmails...)}
@@ -182,6 +208,50 @@ func (m *indexModel) fill(r *scim.Resource) {
 	if delete(r.Attributes, "emails"); len(emails) > 0 {
 		r.Attributes["emails"] = emails
 	}
+}
+
+// hr is what the schema with marked attributes knows of a person.
+func (m *indexModel) hr() map[string]any {
+	all := map[string]any{
+		"badge": draw(m, "badge", "a", "A", "b-1", "é"), "grade": draw[any](m, "grade", int64(-3), int64(0), int64(7), int64(1)<<53, int64(1)<<53+1),
+		"weight": draw[any](m, "weight", -0.5, 0.0, int64(2), 2.5), "cleared": rapid.Bool().Draw(m.T, "cleared"),
+		"hired": draw(m, "hired", "2020-02-29T00:00:00Z", "2020-02-29T01:00:00+01:00", "2021-01-01T00:00:00.5Z"),
+		"tags":  []any{draw(m, "tag", "Red", "red", "blue"), draw(m, "tag", "green", "é", "")},
+		"desks": []any{map[string]any{"value": draw(m, "desk", "d1", "D1", "d2"), "type": "home"}, map[string]any{"type": draw(m, "at", "home", "work")}},
+	}
+	for name := range all {
+		if rapid.IntRange(0, 2).Draw(m.T, "none of "+name) == 0 {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+// hrFilter is a random filter of what hr gives.
+func (m *indexModel) hrFilter() string {
+	order := draw(m, "order", "eq", "ne", "gt", "ge", "lt", "le")
+	op := draw(m, "operator", order, "co", "sw", "ew")
+	return hrURN + ":" + draw(m, "hr",
+		fmt.Sprintf("badge %s %q", op, draw(m, "badge", "a", "A", "b", "é")),
+		fmt.Sprintf("grade %s %s", order, draw(m, "grade", "0", "7", "6.5", "-3", "9007199254740992", "9007199254740993")),
+		fmt.Sprintf("weight %s %s", order, draw(m, "weight", "0", "-0.0", "2", "2.5", "-1")),
+		fmt.Sprintf("cleared %s %s", draw(m, "equal", "eq", "ne"), draw(m, "cleared", "true", "false")),
+		fmt.Sprintf("hired %s %q", order, draw(m, "hired", "2020-02-29T00:00:00.000Z", "2021-01-01T00:00:00.500Z")), `hired co "2020"`,
+		fmt.Sprintf("tags %s %q", op, draw(m, "tag", "red", "RED", "é", "e")), `tags[value eq "RED"]`, `tags[not (value sw "r")]`,
+		fmt.Sprintf("desks.value %s %q", op, "d1"), `desks[type eq "home" and value eq "d1"]`, `desks[type eq "home"].value ne "d1"`, `desks pr`, `desks.type eq "work"`,
+		draw(m, "has", "badge", "grade", "weight", "cleared", "hired", "tags", "desks.value")+draw(m, "any", " pr", " eq null", " ne null"))
+}
+
+// edgeFilter is a random filter that names a member or a group.
+func (m *indexModel) edgeFilter(typ string) string {
+	id := "nobody"
+	if len(m.refs) > 0 {
+		id = draw(m, "end", m.refs...).ID
+	}
+	if typ == "Group" {
+		return draw(m, "edge", fmt.Sprintf("members.value eq %q", id), fmt.Sprintf("members[value eq %q]", id), fmt.Sprintf("not (members eq %q)", id), fmt.Sprintf("members.value ne %q", id))
+	}
+	return draw(m, "edge", fmt.Sprintf("groups.value eq %q", id), fmt.Sprintf("groups[value eq %q]", id), fmt.Sprintf("groups eq %q", id), fmt.Sprintf("groups.value sw %q", id))
 }
 
 func (m *indexModel) change(to func(r *scim.Resource, old *scim.Stored) *scim.Commit) {
@@ -205,7 +275,8 @@ func (m *indexModel) filter(typ string, depth int) string {
 		left, right := m.filter(typ, depth-1), m.filter(typ, depth-1)
 		return draw(m, "op", "("+left+") and ("+right+")", "("+left+") or ("+right+")", "not ("+left+")")
 	}
-	attrs := []string{"userName", "displayName", "name.familyName", "name.givenName", "title", "userType", "emails", "emails.value", "externalId", "id", "emails.type"}
+	attrs := []string{"userName", "displayName", "name.familyName", "name.givenName", "title", "userType", "emails", "emails.value", "externalId", "id", "emails.type",
+		"roles", "roles.value", "roles.type", "phoneNumbers", "phoneNumbers.type", "department", "division"}
 	if typ == "Group" {
 		attrs = []string{"displayName", "displayName", "externalId", "id"}
 	}
@@ -213,12 +284,15 @@ func (m *indexModel) filter(typ string, depth int) string {
 	text := draw(m, "text", "ada", "A", "bob", "straße", "STRASSE", "ö", "e", "x", "example.com", "Employee", "", "long ", strings.Repeat("long ", 60))
 	plain := fmt.Sprintf("%s %s %q", draw(m, "attr", attrs...), op, text)
 	if typ == "Group" {
-		return draw(m, "leaf", plain, plain, plain, "displayName pr", "members pr", "id pr")
+		return draw(m, "leaf", plain, plain, plain, "displayName pr", "members pr", "id pr", m.edgeFilter(typ))
+	}
+	if typ == "User" && rapid.IntRange(0, 3).Draw(m.T, "of hr") == 0 {
+		return draw(m, "leaf", m.hrFilter(), m.edgeFilter(typ))
 	}
 	return draw(m, "leaf", plain, plain, plain, plain,
 		draw(m, "attr", attrs...)+" pr", draw(m, "attr", attrs...)+" eq null", "active eq true", "active ne true", "active eq false", "active pr",
-		fmt.Sprintf(`meta.lastModified %s "2026-01-01T00:00:00Z"`, draw(m, "time", "gt", "lt", "eq", "ne")),
-		fmt.Sprintf(`emails[type eq "work" and value %s %q]`, op, text), `emails[primary eq true]`,
+		fmt.Sprintf(`meta.lastModified %s %q`, draw(m, "time", "gt", "ge", "lt", "le", "eq", "ne"), draw(m, "since", "2026-01-01T00:00:00Z", time.Now().UTC().Format(time.RFC3339Nano))),
+		fmt.Sprintf(`emails[type eq "work" and value %s %q]`, op, text), `emails[primary eq true]`, `emails.primary ne true`, `roles[value eq "ADMIN"]`,
 		fmt.Sprintf(`emails[not (type eq "home")].value %s %q`, op, text), `groups.display pr`)
 }
 
@@ -237,8 +311,9 @@ func (m *indexModel) compare() {
 		}
 		q.Filter = filter
 	}
-	if sort := draw(m, "sort", "", "id", "userName", "displayName", "name.familyName", "externalId", "emails", "emails.value", "meta.lastModified", "title", "active"); sort != "" && typ != "" {
-		if path, err := scim.DefaultModel().Type(typ).Find(sort); err == nil {
+	if sort := draw(m, "sort", "", "id", "userName", "displayName", "name.familyName", "externalId", "emails", "emails.value", "meta.lastModified", "title", "active",
+		"department", "phoneNumbers", hrURN+":grade", hrURN+":weight", hrURN+":hired", hrURN+":cleared", hrURN+":tags", hrURN+":desks"); sort != "" && typ != "" {
+		if path, err := markedModel().Type(typ).Find(sort); err == nil {
 			q.SortBy = path
 		}
 	}
@@ -436,11 +511,14 @@ func TestExplain(t *testing.T) {
 	w := replica(t, store.Config{Backend: b}, "w")
 	createUsers(t, w, "a", 30)
 	for text, want := range map[string]store.Plan{
-		`userName eq "a001"`:                      {Type: "User", By: "lookup"},
-		`userName sw "a00" and active eq true`:    {Type: "User", By: "index", Filter: "(range userName and set active)", Sort: "order of id", Rows: 30, Matches: 10},
-		`userName sw "a00" and title pr`:          {Type: "User", By: "index and records", Filter: "(range userName and records title)", Sort: "order of id", Rows: 30, Records: 10},
-		`not (name.familyName co "son")`:          {Type: "User", By: "index", Filter: "not column name.familyName", Sort: "order of id", Rows: 30, Matches: 30},
-		`emails[type eq "work" and value ew "x"]`: {Type: "User", By: "index", Filter: "column emails", Sort: "order of id", Rows: 30},
+		`userName eq "a001"`:                            {Type: "User", By: "lookup"},
+		`userName sw "a00" and active eq true`:          {Type: "User", By: "index", Filter: "(range userName and set active)", Sort: "order of id", Rows: 30, Matches: 10},
+		`userName sw "a00" and title pr`:                {Type: "User", By: "index and records", Filter: "(range userName and records title)", Sort: "order of id", Rows: 30, Records: 10},
+		`not (name.familyName co "son")`:                {Type: "User", By: "index", Filter: "not column name.familyName", Sort: "order of id", Rows: 30, Matches: 30},
+		`emails[type eq "work"].value eq "x"`:           {Type: "User", By: "index", Filter: "column emails", Sort: "order of id", Rows: 30},
+		`roles eq "admin" or not (groups.value eq "g")`: {Type: "User", By: "index", Filter: "(column roles.value or not edges groups)", Sort: "order of id", Rows: 30, Matches: 30},
+		`meta.lastModified gt "2020-01-01T00:00:00Z"`:   {Type: "User", By: "index", Filter: "range meta.lastModified", Sort: "order of id", Rows: 30, Matches: 30},
+		`emails[type eq "work" and value ew "x"]`:       {Type: "User", By: "index", Filter: "column emails", Sort: "order of id", Rows: 30},
 	} {
 		filter, err := scim.ParseFilter(text)
 		if err != nil {

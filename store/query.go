@@ -78,6 +78,7 @@ func (w *Workspace) queryOne(ctx context.Context, q *scim.Query, s *search) (pag
 type search struct {
 	typ    *scim.ResourceType
 	filter *scim.Predicate // nil for every resource
+	tree   *scim.Term      // the filter as a tree, once term was asked for it
 	sortBy *scim.Path      // nil for none
 }
 

@@ -41,7 +41,7 @@ func TestSchemasPage(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", command, err, out)
 			}
-			if strings.Contains(command, "-G ") && !strings.Contains(string(out), `"totalResults":1`) {
+			if strings.Contains(command, "-G $ROLLCALL_SERVER/scim") && !strings.Contains(string(out), `"totalResults":1`) {
 				t.Errorf("%s\nprints %s, want one user", command, out)
 			}
 		}

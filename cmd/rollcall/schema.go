@@ -54,7 +54,7 @@ func detailOf(err error) string {
 
 func (c *cli) schemaCommand() *cobra.Command {
 	return c.group("schema", "List, show, add and delete the schemas and resource types of a workspace",
-		c.schemaListCommand(), c.schemaShowCommand(), c.schemaAddCommand(), c.schemaDeleteCommand())
+		c.schemaListCommand(), c.schemaShowCommand(), c.schemaAddCommand(), c.schemaDeleteCommand(), c.schemaIndexCommand())
 }
 
 func workspaceFlag(cmd *cobra.Command) *string {

@@ -25,6 +25,8 @@ func (a *api) schemaRoutes() map[string]handler {
 		"GET /api/v1/resource-types/{name}":    a.showType,
 		"PUT /api/v1/resource-types/{name}":    a.replaceType,
 		"DELETE /api/v1/resource-types/{name}": a.deleteType,
+		"GET /api/v1/index":                    a.listIndexed,
+		"PUT /api/v1/index/{type}":             a.setIndexed,
 	}
 }
 
@@ -121,6 +123,37 @@ func (a *api) deleteSchema(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	return http.StatusNoContent, nil, a.Schemas.DeleteSchema(r.Context(), workspace, r.PathValue("urn"))
+}
+
+func (a *api) listIndexed(r *http.Request) (int, any, error) {
+	workspace, err := a.mayIn(r, account.SettingsRead)
+	if err != nil {
+		return 0, nil, err
+	}
+	return a.indexed(r, workspace)
+}
+
+func (a *api) indexed(r *http.Request, workspace string) (int, any, error) {
+	list, err := a.Schemas.Indexed(r.Context(), workspace)
+	return http.StatusOK, map[string]any{"resourceTypes": list}, err
+}
+
+// setIndexed sets which attributes of a type the index has, and answers what there is then.
+func (a *api) setIndexed(r *http.Request) (int, any, error) {
+	workspace, err := a.mayIn(r, account.SettingsManage)
+	if err != nil {
+		return 0, nil, err
+	}
+	var body struct {
+		Attributes []string `json:"attributes"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return 0, nil, err
+	}
+	if err := a.Schemas.Index(r.Context(), workspace, r.PathValue("type"), body.Attributes); err != nil {
+		return 0, nil, err
+	}
+	return a.indexed(r, workspace)
 }
 
 // writing is the workspace and the body of a call that adds or replaces a definition.

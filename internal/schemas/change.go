@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -115,6 +116,34 @@ func (r *Registry) DeleteType(ctx context.Context, workspace, name string) error
 	})
 }
 
+// Index sets which attributes of a resource type are indexed, beside those that always are and
+// those that schemas mark.
+func (r *Registry) Index(ctx context.Context, workspace, typ string, names []string) error {
+	return r.change(ctx, workspace, func(s *state) error {
+		t := s.model.Type(typ)
+		if t == nil {
+			return scim.Errorf(scim.ErrNotFound, "there is no resource type %q", typ)
+		}
+		var paths []string
+		for _, name := range names {
+			p, err := t.IndexPath(name)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(paths, p.String()) {
+				paths = append(paths, p.String())
+			}
+		}
+		if s.stored.Indexed == nil {
+			s.stored.Indexed = map[string][]string{}
+		}
+		if s.stored.Indexed[typ] = paths; len(paths) == 0 {
+			delete(s.stored.Indexed, typ)
+		}
+		return nil
+	})
+}
+
 // schema finds a schema among all that were added. own is its place among the stored ones,
 // below zero for one of the configuration's.
 func (s *state) schema(urn string) (i, own int) {
@@ -170,7 +199,7 @@ func (r *Registry) change(ctx context.Context, workspace string, edit func(*stat
 			return err
 		}
 		next := *old
-		next.stored = stored{slices.Clone(old.stored.Schemas), slices.Clone(old.stored.Types)}
+		next.stored = stored{slices.Clone(old.stored.Schemas), slices.Clone(old.stored.Types), maps.Clone(old.stored.Indexed)}
 		if err := edit(&next); err != nil {
 			return err
 		}

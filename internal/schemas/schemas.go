@@ -116,6 +116,8 @@ type state struct {
 type stored struct {
 	Schemas []storedSchema    `json:"schemas,omitempty"`
 	Types   []json.RawMessage `json:"resourceTypes,omitempty"`
+	// Indexed is scim.Custom.Indexed.
+	Indexed map[string][]string `json:"indexed,omitempty"`
 }
 
 type storedSchema struct {
@@ -221,7 +223,7 @@ func (r *Registry) parse(workspace string, text []byte) (*state, error) {
 
 // build compiles the stored definitions with the configured ones.
 func (s *state) build(configured scim.Custom) error {
-	s.custom = scim.Custom{Schemas: slices.Clone(configured.Schemas), Types: slices.Clone(configured.Types)}
+	s.custom = scim.Custom{Schemas: slices.Clone(configured.Schemas), Types: slices.Clone(configured.Types), Indexed: s.stored.Indexed}
 	for _, x := range s.stored.Schemas {
 		d, err := scim.ParseSchema(x.Schema)
 		if err != nil {
