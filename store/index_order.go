@@ -97,16 +97,27 @@ func (o *order) slice(from, to int) []uint32 {
 // span calls fn with the rows from the first for which from holds to the one before the
 // first for which to holds. Both hold for all rows behind one for which they hold.
 func (o *order) span(from, to func(row uint32) bool, fn func(row uint32)) {
-	chunk := max(0, sort.Search(len(o.chunks), func(i int) bool { return from(o.chunks[i][0]) })-1)
-	for ; chunk < len(o.chunks); chunk++ {
+	first, at := o.first(from)
+	last, end := o.first(to)
+	for chunk := first; chunk <= last && chunk < len(o.chunks); chunk++ {
 		c := o.chunks[chunk]
-		for _, row := range c[sort.Search(len(c), func(i int) bool { return from(c[i]) }):] {
-			if to(row) {
-				return
-			}
-			fn(row)
+		if chunk == last {
+			c = c[:end]
 		}
+		for ; at < len(c); at++ {
+			fn(c[at])
+		}
+		at = 0
 	}
+}
+
+// first is where the first row is for which behind holds: it does for all rows behind that.
+func (o *order) first(behind func(row uint32) bool) (chunk, at int) {
+	chunk = max(0, sort.Search(len(o.chunks), func(i int) bool { return behind(o.chunks[i][0]) })-1)
+	if chunk < len(o.chunks) {
+		at = sort.Search(len(o.chunks[chunk]), func(i int) bool { return behind(o.chunks[chunk][i]) })
+	}
+	return chunk, at
 }
 
 // each calls fn with every row in order.
