@@ -331,6 +331,9 @@ func TestRanges(t *testing.T) {
 			if g.MembersUnknown != c.unknown || !c.unknown && len(g.Members) != users {
 				t.Errorf("g has %d members, unknown %v, want %d, %v", len(g.Members), g.MembersUnknown, users, c.unknown)
 			}
+			if told := len(r.parts) == 1; told != c.unknown {
+				t.Errorf("faults about members = %v, want one: %v", r.parts, c.unknown)
+			}
 		})
 	}
 }

@@ -146,7 +146,7 @@ func TestSharedNames(t *testing.T) {
 	}{
 		{"nobody else", person("uid=eve,ou=a,dc=x", "eve", 3), 0, []string{ada, bob}, false},
 		{"the same DN", person("UID=ADA,ou=a,dc=x", "ada", 3), 1, []string{ada, bob}, false},
-		{"the same uid", person("uid=ada,ou=b,dc=x", "ADA", 3), 0, []string{bob}, true},
+		{"the same uid", person("uid=ada,ou=b,dc=x", "ADA", 3), 1, []string{bob}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := person("uid=ada,ou=a,dc=x", "ada", 1) + person("uid=bob,ou=a,dc=x", "bob", 2) + c.third + groups

@@ -191,11 +191,19 @@ func (r *read) group(m *mapper, raw *rawEntry) bool {
 	return !r.stopped
 }
 
+// unknownMembers tells of a group whose members stay as they are, so that nobody takes the run for
+// one that brought them up to date.
+func unknownMembers(e dirsync.Entry) *dirsync.EntryError {
+	return &dirsync.EntryError{DN: e.DN, ID: e.ID, Attribute: "member",
+		Reason: "not all of its members could be told: they stay as they are",
+		Remedy: "see whether the server sends them all, whether groups in it have faults of their own, and whether two people have one uid"}
+}
+
 // finish emits the groups, once everything was read and proven whole.
 func (r *read) finish() {
 	for e := range r.roster.entries() {
 		r.counts.groups++
-		if !r.emit(e, nil) {
+		if !r.emit(e, nil) || e.MembersUnknown && !r.fault(unknownMembers(e)) {
 			return
 		}
 	}
