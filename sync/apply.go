@@ -44,18 +44,21 @@ type refusal struct {
 // take them up.
 func (t *run) apply(ctx context.Context, lock scim.Lock) error {
 	a := &applier{run: t, fence: lock.Fence(), owner: scim.ActorFrom(ctx).Owner()}
-	var people, groups []*Change
+	var people, groups, leave []*Change
 	for _, c := range slices.Concat(t.planned.Changes, t.planned.Settled) {
-		if t.mapping.hasMembers(c.Type) {
+		switch {
+		case c.Action == Delete:
+			leave = append(leave, c)
+		case t.mapping.hasMembers(c.Type):
 			groups = append(groups, c)
-		} else {
+		default:
 			people = append(people, c)
 		}
 	}
-	if err := t.phase("users", func() error { return a.all(ctx, people) }); err != nil {
+	if err := t.phase("users", len(people), func() error { return a.all(ctx, people) }); err != nil {
 		return err
 	}
-	err := t.phase("groups", func() error {
+	err := t.phase("groups", len(groups), func() error {
 		if err := a.all(ctx, groups); err != nil {
 			return err
 		}
@@ -65,12 +68,17 @@ func (t *run) apply(ctx context.Context, lock scim.Lock) error {
 	if err != nil {
 		return err
 	}
+	if len(leave) > 0 {
+		if err := t.phase("deletions", len(leave), func() error { return a.all(ctx, leave) }); err != nil {
+			return err
+		}
+	}
 	// A run that changes nothing has met no fence so far. One that was paused past its lock must not
 	// count anybody as missing over what a later run has found.
 	if err := lock.Renew(ctx); err != nil {
 		return fmt.Errorf("who is missing: %w", err)
 	}
-	return t.history.putMissing(ctx, t.planner.runs, t.planned.Missing, t.config.Policy.MissingRuns)
+	return t.memory.put(ctx, t.planner.past, t.planned, t.config.Policy.MissingRuns)
 }
 
 // all applies the changes of one phase, in batches side by side. Those whose name was still

@@ -39,6 +39,9 @@ func (a *applier) prepare(ctx context.Context, c *Change) (*attempt, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.overdue {
+		return a.deletion(ctx, c, stored, r)
+	}
 	t := &attempt{change: c, action: r.action, mark: r.mark}
 	t.commit = &scim.Commit{Ref: c.ref(), Expect: stored.Version, Old: stored, Put: r.next, Fence: &a.fence, KeepForeign: true}
 	a.addEdges(t)
@@ -53,6 +56,19 @@ func (a *applier) prepare(ctx context.Context, c *Change) (*attempt, error) {
 		return nil, nil
 	}
 	return t, nil
+}
+
+// deletion makes the commit that deletes a resource, whose id is kept for its return.
+func (a *applier) deletion(ctx context.Context, c *Change, stored *scim.Stored, r *revision) (*attempt, error) {
+	if r.action != Delete {
+		return nil, nil // somebody has enabled it again
+	}
+	if err := a.memory.bury(ctx, c); err != nil {
+		return nil, err
+	}
+	return &attempt{change: c, action: Delete, commit: &scim.Commit{
+		Ref: c.ref(), Expect: stored.Version, Old: stored, Delete: true, Fence: &a.fence,
+	}}, nil
 }
 
 // creation makes the commit of a new resource.
@@ -101,6 +117,12 @@ func (a *applier) addEdges(t *attempt) {
 
 // done counts what a commit has done, and sends the edges that go beyond it.
 func (a *applier) done(ctx context.Context, t *attempt, did *scim.Committed) error {
+	key := scim.Ref{Type: t.change.Type, ID: t.change.ExternalID}
+	if t.action == Create && a.planner.past.deleted[key] != "" {
+		if err := a.memory.exhume(ctx, t.change); err != nil {
+			return err
+		}
+	}
 	a.countMembers(did)
 	for len(t.rest) > 0 {
 		n := min(len(t.rest), commitEdges)
@@ -114,6 +136,7 @@ func (a *applier) done(ctx context.Context, t *attempt, did *scim.Committed) err
 		}
 		a.countMembers(did)
 	}
+	a.meter.add(1)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !t.change.counted {

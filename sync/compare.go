@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,7 @@ func (t *run) compare(ctx context.Context, open []*Change) error {
 	}
 	spoiled := t.planner.spoiledIDs()
 	return parallel(ctx, readers, len(existing), func(ctx context.Context, i int) error {
+		t.meter.add(1)
 		err := t.compareOne(ctx, existing[i], spoiled)
 		if errors.Is(err, scim.ErrCorrupt) {
 			t.unreadable(existing[i])
@@ -83,9 +85,10 @@ func (t *run) compareOne(ctx context.Context, c *Change, spoiled map[string]bool
 	}
 	c.Action, c.Attributes = r.action, r.attributes
 	if c.Name == "" {
-		c.Name = old.UserName()
-		if c.Name == "" {
-			c.Name = old.DisplayName()
+		c.Name = cmp.Or(old.UserName(), old.DisplayName())
+		if t.planner.protects(c.Type, c.ExternalID, c.Name) {
+			c.Action = ""
+			return nil
 		}
 	}
 	if c.want == nil || !c.whole || !t.mapping.hasMembers(c.Type) {

@@ -1,6 +1,9 @@
 package sync
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Verdict is the guard's judgement of a plan.
 type Verdict struct {
@@ -37,39 +40,64 @@ func (c Check) String() string {
 // judge holds a plan against the limits. It is pure.
 func judge(p *Plan, g Guard) *Verdict {
 	v := &Verdict{}
-	atMost := func(name string, value, bound, of int) {
-		v.add(Check{Name: name, Value: value, Bound: bound, Of: of, Passed: value <= bound})
-	}
-	atLeast := func(name string, value, bound int) {
-		v.add(Check{Name: name, Value: value, Bound: bound, AtLeast: true, Passed: value >= bound})
-	}
-
 	users, groups := p.Types["User"], p.Types["Group"]
-	atLeast("entries", users.Seen+groups.Seen, 1)
-	atLeast("users", users.Seen, max(g.MinUsers, min(users.Present, 1)))
-	atLeast("groups", groups.Seen, min(groups.Present, 1))
-	atMost("missing users", users.Missing, g.Missing.Bound(users.Present), users.Present)
-	atMost("missing groups", groups.Missing, g.Missing.Bound(groups.Present), groups.Present)
-	atMost("users disabled by the source", p.DisabledBySource, g.Disabled.Bound(users.Present), users.Present)
-	if g.MaxChanges != nil {
-		owned := users.Present + groups.Present
-		atMost("changes", p.changesOfExisting(), g.MaxChanges.Bound(owned), owned)
+	v.atLeast("entries", users.Seen+groups.Seen, 1)
+	v.atLeast("users", users.Seen, max(g.MinUsers, min(users.Present, 1)))
+	v.atLeast("groups", groups.Seen, max(g.MinGroups, min(groups.Present, 1)))
+	for _, name := range g.Canaries {
+		seen := 0
+		if p.Canaries[canaryKey(name)] {
+			seen = 1
+		}
+		v.atLeast("canary "+name, seen, 1)
 	}
-	for i := range p.Changes {
-		c := p.Changes[i]
-		if c.MembersRemoved == 0 || c.MembersBefore < g.MemberLossFrom {
+	v.atMost("users disabled by the source", p.DisabledBySource, users.Present, &g.Disabled)
+	v.atMost("changes", p.changesOfExisting(), users.Present+groups.Present, g.MaxChanges)
+	v.judgeType("users", users, p.tally("User"), g.Users, g)
+	v.judgeType("groups", groups, p.tally("Group"), g.Groups, g)
+	v.judgeMembers(p, g)
+	return v
+}
+
+// judgeType holds what is done to one type against its limits.
+func (v *Verdict) judgeType(name string, n *TypeCount, t Tally, own TypeGuard, g Guard) {
+	owned := n.Present + n.Gone
+	v.atMost("missing "+name, n.Missing, n.Present, cmp.Or(own.Missing, &g.Missing))
+	v.atMost("deleted "+name, t.Deleted, owned, cmp.Or(own.Delete, &g.Deleted))
+	if owned > 0 {
+		v.atMost("created "+name, t.Created, owned, own.Create)
+	}
+	v.atMost("changed "+name, t.Updated+t.Enabled, n.Present, own.Change)
+	v.atMost("disabled "+name, t.Disabled, n.Present, own.Disable)
+}
+
+// judgeMembers holds what groups lose against the limits: each large one, and all together.
+func (v *Verdict) judgeMembers(p *Plan, g Guard) {
+	before := 0
+	for _, c := range p.Changes {
+		if c.MembersRemoved == 0 || c.Action == Delete {
 			continue
 		}
-		bound := Limit{Percent: g.MemberLoss}.Bound(c.MembersBefore)
-		if c.MembersRemoved > bound { // a line for each group that is fine would drown the others
-			atMost("members removed from "+c.Name, c.MembersRemoved, bound, c.MembersBefore)
+		before += c.MembersBefore
+		// A line for each group that is fine would drown the others.
+		if c.MembersBefore >= g.MemberLossFrom && c.MembersRemoved > g.MemberLoss.Bound(c.MembersBefore) {
+			v.atMost("members removed from "+c.Name, c.MembersRemoved, c.MembersBefore, &g.MemberLoss)
 		}
 	}
-	if v.Blocked {
-		v.Next = "Nothing was applied. See whether the source, its filter and the rights of its account are as they should be. " +
-			"If the change is meant, raise the limit in the source's guard settings and run again."
+	v.atMost("members removed", p.Planned.MembersRemoved, before, &g.Removals)
+}
+
+// atMost checks a value against a limit of a total; nil for no limit.
+func (v *Verdict) atMost(name string, value, of int, limit *Limit) {
+	if limit == nil {
+		return
 	}
-	return v
+	bound := limit.Bound(of)
+	v.add(Check{Name: name, Value: value, Bound: bound, Of: of, Passed: value <= bound})
+}
+
+func (v *Verdict) atLeast(name string, value, bound int) {
+	v.add(Check{Name: name, Value: value, Bound: bound, AtLeast: true, Passed: value >= bound})
 }
 
 // maxFailedChecks bounds the groups that a verdict names.

@@ -77,7 +77,7 @@ func TestPolicyValidate(t *testing.T) {
 		t.Errorf("DefaultPolicy().Validate() = %v, want nil", err)
 	}
 	bad := Policy{OnMissing: "delete", Guard: Guard{
-		Missing: Limit{Count: -1}, Disabled: Limit{Percent: math.NaN()}, MemberLoss: 101, MemberLossFrom: -1, MinUsers: -1, MaxChanges: &Limit{Percent: -1},
+		Missing: Limit{Count: -1}, Disabled: Limit{Percent: math.NaN()}, MemberLoss: Limit{Percent: 101}, MemberLossFrom: -1, MinUsers: -1, MaxChanges: &Limit{Percent: -1},
 	}}
 	err := bad.Validate()
 	if err == nil {

@@ -82,7 +82,7 @@ func (d *directory) entries() []Entry {
 func TestPlanAfterApplyIsEmpty(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := newBench(t)
-		b.policy.Guard = Guard{Missing: Limit{Percent: 100}, Disabled: Limit{Percent: 100}, MemberLoss: 100}
+		b.policy.Guard = Guard{Missing: Limit{Percent: 100}, Disabled: Limit{Percent: 100}, MemberLoss: Limit{Percent: 100}, Removals: Limit{Percent: 100}}
 		b.remake()
 		d := &directory{people: map[string]map[string]any{"keep": {"userName": "keep"}}, groups: map[string]map[string]bool{"keep": {"keep": true}}}
 		for range rapid.IntRange(1, 5).Draw(rt, "runs") {

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"rollcall/scim"
 )
@@ -18,8 +20,8 @@ import (
 const (
 	markApplied  = "h:" // + hash of the entry
 	markDisabled = "d:" // + hash of the entry, which told to disable it
-	markMissing  = "m:" // + runs, date: disabled, as the source no longer has it
-	markKept     = "k:" // + runs, date: the source no longer has it, and it was left as it was
+	markMissing  = "m:" // + runs, time: disabled, as the source no longer has it
+	markKept     = "k:" // + runs, time: the source no longer has it, and it was left as it was
 )
 
 // markHash is the hash in a mark, "" where it has none.
@@ -33,6 +35,24 @@ func markHash(mark string) string {
 // isMissing tells that the resource was dealt with as missing from the source.
 func isMissing(mark string) bool {
 	return strings.HasPrefix(mark, markMissing) || strings.HasPrefix(mark, markKept)
+}
+
+// missingMark is the mark of what has been missing for so many runs, and is dealt with now.
+func missingMark(runs int, now time.Time) string {
+	return fmt.Sprintf("%s%d:%d", markMissing, runs, now.Unix())
+}
+
+// missingSince is when a resource was dealt with as missing.
+func missingSince(mark string) (time.Time, bool) {
+	if !isMissing(mark) {
+		return time.Time{}, false
+	}
+	_, text, _ := strings.Cut(mark[len(markMissing):], ":")
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return time.Unix(seconds, 0), true
 }
 
 // disabledByRun tells that a run has disabled the resource.

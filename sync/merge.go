@@ -20,7 +20,10 @@ type revision struct {
 // revise works out what a change does to a resource. It is pure; it runs when the plan is
 // made, and again right before the commit.
 func (m *mapping) revise(c *Change, old *scim.Resource, onMissing OnMissing) (*revision, error) {
-	if c.want == nil {
+	switch {
+	case c.overdue:
+		return reviseOverdue(c, old), nil
+	case c.want == nil:
 		return reviseMissing(c, old, onMissing), nil
 	}
 	want, err := scim.ParseObject(c.want, scim.StoredLimits)
@@ -67,6 +70,15 @@ func reviseMissing(c *Change, old *scim.Resource, onMissing OnMissing) *revision
 		action: Disable, mark: c.mark, next: next,
 		attributes: compareAttributes(nil, "", old.Attributes, next.Attributes),
 	}
+}
+
+// reviseOverdue is revise for what has been missing for longer than its time of grace. A person
+// whom somebody has enabled again meanwhile is theirs now.
+func reviseOverdue(c *Change, old *scim.Resource) *revision {
+	if c.Type == "User" && old.Active() {
+		return &revision{}
+	}
+	return &revision{action: Delete, attributes: compareAttributes(nil, "", old.Attributes, nil)}
 }
 
 // merge puts the source's attributes into a resource's. What the source does not map stays.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"rollcall/scim"
@@ -24,6 +25,11 @@ type Plan struct {
 	Settled []*Change
 	Missing []Missing // in order of type and externalId
 	Planned Tally
+	// Canaries are those of the policy's names of which an entry was seen, by canaryKey.
+	Canaries map[string]bool
+	// Protected are the resources, by type and externalId, that a name in Policy.Protect stands
+	// for, with that name: also those that were seen in an earlier run alone.
+	Protected map[scim.Ref]string
 }
 
 // TypeCount counts the entries and the owned resources of one type.
@@ -44,6 +50,7 @@ const (
 	Members Action = "members" // an update of a group's members alone
 	Disable Action = "disable"
 	Enable  Action = "enable"
+	Delete  Action = "delete"
 	settle  Action = "settle" // nothing but the mark
 )
 
@@ -68,6 +75,7 @@ type Change struct {
 
 	// What follows is for applying it, and in no report.
 	want    json.RawMessage // the attributes that the source has; nil where it is missing
+	overdue bool            // it is missing, and its time of grace is over
 	mark    string          // to be stored with it; "" for none
 	before  string          // the mark that was stored
 	members []scim.Ref      // those the group should have, sorted; nil once compared
@@ -103,7 +111,20 @@ func (t *Tally) count(a Action) {
 		t.Disabled++
 	case Enable:
 		t.Enabled++
+	case Delete:
+		t.Deleted++
 	}
+}
+
+// tally counts the planned changes of one type.
+func (p *Plan) tally(typ string) Tally {
+	var t Tally
+	for _, c := range p.Changes {
+		if c.Type == typ {
+			t.count(c.Action)
+		}
+	}
+	return t
 }
 
 // holding is a resource that the source owns or is about to create.
@@ -128,22 +149,32 @@ type planner struct {
 	mapping *mapping
 	policy  Policy
 	now     time.Time
-	runs    map[scim.Ref]int // whole runs that a resource has been missing in, by type and externalId
+	past    *past
+	names   map[string]string // Protect and Canaries of the policy, by canaryKey
 	report  *Report
 
 	held     map[string]map[string]*holding // by type and externalId
 	groups   []Entry                        // put off until every member is known
+	returned map[string]bool                // ids of what was deleted and is back
 	nameless int                            // entries that cannot be used and have no id
 	plan     *Plan
 	room     []byte    // for text that is not kept
 	open     []*Change // to be compared with the resource as it is
 }
 
-func newPlanner(m *mapping, policy Policy, runs map[scim.Ref]int, now time.Time, report *Report) *planner {
+func newPlanner(m *mapping, policy Policy, past *past, now time.Time, report *Report) *planner {
 	p := &planner{
-		mapping: m, policy: policy, now: now, runs: runs, report: report,
-		held: map[string]map[string]*holding{},
-		plan: &Plan{Types: map[string]*TypeCount{}},
+		mapping: m, policy: policy, now: now, past: past, report: report, names: map[string]string{},
+		held: map[string]map[string]*holding{}, returned: map[string]bool{},
+		plan: &Plan{Types: map[string]*TypeCount{}, Canaries: map[string]bool{}, Protected: map[scim.Ref]string{}},
+	}
+	for _, name := range slices.Concat(policy.Protect, policy.Guard.Canaries) {
+		p.names[canaryKey(name)] = name
+	}
+	for key, name := range past.protected {
+		if slices.Contains(policy.Protect, name) {
+			p.plan.Protected[key] = name
+		}
 	}
 	for _, t := range m.model.Types {
 		p.held[t.Name] = map[string]*holding{}
@@ -195,10 +226,18 @@ func (p *planner) add(e Entry) {
 		return
 	}
 	if h == nil {
-		h = &holding{id: scim.NewID(), state: created}
+		// Whoever was deleted and comes back has the id of before.
+		before := p.past.deleted[scim.Ref{Type: e.Type, ID: e.ID}]
+		h = &holding{id: cmp.Or(before, scim.NewID()), state: created}
 		held[e.ID] = h
+		if before != "" {
+			p.returned[before] = true
+		}
 	} else {
 		h.state = seen
+	}
+	if len(p.names) > 0 {
+		p.recognise(&e)
 	}
 	if p.mapping.hasMembers(e.Type) {
 		p.groups = append(p.groups, e)
@@ -207,12 +246,52 @@ func (p *planner) add(e Entry) {
 	p.decide(&e, h, nil)
 }
 
+// recognise notes an entry that the policy names: a canary, or a protected account.
+func (p *planner) recognise(e *Entry) {
+	for _, text := range []any{e.DN, e.ID, e.Attributes["userName"], e.Attributes["displayName"]} {
+		text, _ := text.(string)
+		name, ok := p.names[canaryKey(text)]
+		if text == "" || !ok {
+			continue
+		}
+		p.plan.Canaries[canaryKey(text)] = true
+		if slices.Contains(p.policy.Protect, name) {
+			p.plan.Protected[scim.Ref{Type: e.Type, ID: e.ID}] = name
+		}
+	}
+	if active, ok := e.Attributes["active"].(bool); ok && !active && p.protects(e.Type, e.ID, "") {
+		e.Attributes = maps.Clone(e.Attributes)
+		delete(e.Attributes, "active") // the source's word does not disable it
+	}
+}
+
+// protects tells whether a resource is one that no run disables or deletes.
+func (p *planner) protects(typ, externalID, name string) bool {
+	if p.plan.Protected[scim.Ref{Type: typ, ID: externalID}] != "" {
+		return true
+	}
+	return slices.ContainsFunc(p.policy.Protect, func(n string) bool {
+		key := canaryKey(n)
+		return key == canaryKey(externalID) || name != "" && key == canaryKey(name)
+	})
+}
+
+// canaryKey is what names of entries in the policy are compared by. Of a DN, space around
+// commas does not count; as a DN it is otherwise taken as the directory writes it.
+func canaryKey(name string) string {
+	parts := strings.Split(strings.ToLower(strings.TrimSpace(name)), ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return strings.Join(parts, ",")
+}
+
 // decide says whether an entry differs from what was last applied, and checks it if so.
 func (p *planner) decide(e *Entry, h *holding, members []scim.Ref) {
 	var hash string
 	hash, p.room = p.mapping.hash(p.room, e, members)
 	count := p.plan.Types[e.Type]
-	if markHash(h.mark) == hash {
+	if markHash(h.mark) == hash && !p.anyReturned(members) {
 		count.Seen++
 		count.Unchanged++
 		return
@@ -239,6 +318,12 @@ func (p *planner) decide(e *Entry, h *holding, members []scim.Ref) {
 		p.create(c, attributes)
 	}
 	p.open = append(p.open, c)
+}
+
+// anyReturned tells whether one of the members was deleted and comes back under its id: the
+// group has lost it since, though its hash is the same.
+func (p *planner) anyReturned(members []scim.Ref) bool {
+	return len(p.returned) > 0 && slices.ContainsFunc(members, func(ref scim.Ref) bool { return p.returned[ref.ID] })
 }
 
 // create completes the change that makes a new resource.
@@ -308,6 +393,8 @@ func (p *planner) missing(typ string) {
 		case h.state == unseen && !isMissing(h.mark):
 			count.Missing++
 			p.miss(scim.Ref{Type: typ, ID: id}, h)
+		case h.state == unseen && p.overdue(h.mark) && !p.protects(typ, id, ""):
+			p.open = append(p.open, &Change{Type: typ, ID: h.id, ExternalID: id, before: h.mark, overdue: true})
 		}
 	}
 }
@@ -316,18 +403,24 @@ func (p *planner) missing(typ string) {
 // plans what is to be done when it were enough. While there are entries that cannot even be
 // told apart, anybody may be one of them: then nobody is disabled.
 func (p *planner) miss(key scim.Ref, h *holding) {
-	runs := p.runs[key]
+	runs := p.past.missing[key]
 	if p.nameless == 0 {
 		runs++
 	}
-	p.plan.Missing = append(p.plan.Missing, Missing{Type: key.Type, ID: h.id, ExternalID: key.ID, Runs: runs})
-	if runs < p.policy.MissingRuns {
+	m := Missing{Type: key.Type, ID: h.id, ExternalID: key.ID, Runs: runs, Protected: p.protects(key.Type, key.ID, "")}
+	p.plan.Missing = append(p.plan.Missing, m)
+	if runs < p.policy.MissingRuns || m.Protected {
 		return
 	}
-	p.open = append(p.open, &Change{
-		Type: key.Type, ID: h.id, ExternalID: key.ID, before: h.mark,
-		mark: fmt.Sprintf("%s%d:%s", markMissing, runs, p.now.UTC().Format("20060102")),
-	})
+	p.open = append(p.open, &Change{Type: key.Type, ID: h.id, ExternalID: key.ID, before: h.mark, mark: missingMark(runs, p.now)})
+}
+
+// overdue tells whether the time of grace is over of what was dealt with as missing. Like
+// disabling, deleting waits while there are entries that cannot be told apart.
+func (p *planner) overdue(mark string) bool {
+	since, ok := missingSince(mark)
+	return ok && p.policy.DeleteAfter > 0 && p.policy.OnMissing != Keep && p.nameless == 0 &&
+		!p.now.Before(since.Add(p.policy.DeleteAfter))
 }
 
 // spoiledIDs are the ids of resources whose entries cannot be used: or may be such, while there

@@ -25,6 +25,8 @@ const (
 	FailedStore       Failure = "store"       // the store could not be reached, or lost what it kept
 	FailedLock        Failure = "lock"        // another run took over
 	FailedInterrupted Failure = "interrupted" // the process was told to stop, or died
+	FailedCancelled   Failure = "cancelled"   // somebody cancelled it
+	FailedMoved       Failure = "moved"       // it was to apply a plan that no longer holds: nothing was applied
 )
 
 // Trigger is why a run was started.
@@ -34,7 +36,10 @@ const (
 	Scheduled Trigger = "schedule"
 	Manual    Trigger = "manual"
 	Demo      Trigger = "demo"
-	DryRun    Trigger = "plan" // a plan that was only looked at
+	DryRun    Trigger = "plan"     // a plan that was only looked at
+	Applying  Trigger = "apply"    // a stored plan is applied
+	Approval  Trigger = "approval" // a plan is applied beyond the guard's limits
+	Undoing   Trigger = "undo"     // an earlier run is taken back
 )
 
 // How much of a run its report keeps. The counts are always of everything.
@@ -49,11 +54,21 @@ type Report struct {
 	ID       string    `json:"id"` // sorts by time
 	Source   string    `json:"source"`
 	Trigger  Trigger   `json:"trigger"`
+	By       string    `json:"by,omitempty"` // who asked for it
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished,omitzero"`
 	Result   Result    `json:"result"`
 	Failure  Failure   `json:"failure,omitempty"` // with Failed
 	Error    string    `json:"error,omitempty"`   // with Failed, for people
+
+	// Plan is the plan, or the blocked run, whose changes this run was to apply, and AppliedAs
+	// the run by which this plan was applied. Approved: its guard's verdict was overruled.
+	Plan      string `json:"plan,omitempty"`
+	Approved  bool   `json:"approved,omitempty"`
+	AppliedAs string `json:"appliedAs,omitempty"`
+	// Hash is of all planned changes: of a plan, and of a run that was blocked or applied a plan.
+	Hash     string    `json:"hash,omitempty"`
+	Progress *Progress `json:"progress,omitempty"` // while it is running, from the process that runs it
 
 	Counts  Counts   `json:"counts"`  // what was seen and done
 	Planned Tally    `json:"planned"` // what was to be done
@@ -62,12 +77,15 @@ type Report struct {
 
 	// Errors are the first MaxErrors of ErrorCount, Changes the first MaxChanges of
 	// ChangeCount and Missing the first MaxErrors of those that the source no longer has.
-	// A list of reports leaves all three out.
+	// Moved is, with FailedMoved, the first of MovedCount changes that are not as planned.
+	// A list of reports leaves all four out.
 	Errors      []Problem `json:"errors,omitempty"`
 	ErrorCount  int       `json:"errorCount"`
 	Changes     []Change  `json:"changes,omitempty"`
 	ChangeCount int       `json:"changeCount"`
 	Missing     []Missing `json:"missing,omitempty"`
+	Moved       []Moved   `json:"moved,omitempty"`
+	MovedCount  int       `json:"movedCount,omitempty"`
 }
 
 // Tally counts changes.
@@ -76,6 +94,7 @@ type Tally struct {
 	Updated        int `json:"updated"` // with those whose members alone changed
 	Disabled       int `json:"disabled"`
 	Enabled        int `json:"enabled"`
+	Deleted        int `json:"deleted"`
 	MembersAdded   int `json:"membersAdded"`
 	MembersRemoved int `json:"membersRemoved"`
 }
@@ -110,12 +129,13 @@ type Missing struct {
 	Type       string `json:"type"`
 	ID         string `json:"id"`
 	ExternalID string `json:"externalId"`
-	Runs       int    `json:"runs"` // whole runs in a row in which it was missing
+	Runs       int    `json:"runs"`                // whole runs in a row in which it was missing
+	Protected  bool   `json:"protected,omitempty"` // so nothing is done about it
 }
 
 // Phase is one step of a run and the time it took.
 type Phase struct {
-	Name     string        `json:"name"` // "owned", "read", "compare", "users", "groups"
+	Name     string        `json:"name"` // "owned", "read", "compare", "users", "groups", "deletions"
 	Duration time.Duration `json:"-"`
 }
 
@@ -150,6 +170,6 @@ func (r *Report) problem(p Problem) {
 // summary is the report without its lists.
 func (r *Report) summary() *Report {
 	s := *r
-	s.Errors, s.Changes, s.Missing = nil, nil, nil
+	s.Errors, s.Changes, s.Missing, s.Moved = nil, nil, nil, nil
 	return &s
 }

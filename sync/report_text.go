@@ -31,13 +31,19 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	r.writeVerdict(b)
 	r.writeSum(b)
+	if r.Trigger == DryRun && r.Hash != "" && r.ChangeCount > 0 && r.Result != Blocked {
+		fmt.Fprintf(b, "Apply just this with: rollcall sync apply %s\n", r.ID)
+	}
 	return b.Flush()
 }
 
 func (r *Report) writeHead(w io.Writer) {
-	if r.Trigger == DryRun {
+	switch {
+	case r.Trigger == DryRun && r.ID != "":
+		fmt.Fprintf(w, "Plan %s for %s", r.ID, r.Source)
+	case r.Trigger == DryRun:
 		fmt.Fprintf(w, "Plan for %s", r.Source)
-	} else {
+	default:
 		fmt.Fprintf(w, "Run %s of %s (%s), %s", r.ID, r.Source, r.Trigger, r.Started.Format(time.RFC3339))
 	}
 	if !r.Finished.IsZero() {
@@ -47,6 +53,25 @@ func (r *Report) writeHead(w io.Writer) {
 	if r.Error != "" {
 		fmt.Fprintf(w, "! %s\n", clean(r.Error))
 	}
+	for _, m := range r.Moved {
+		fmt.Fprintf(w, "  %s %s: %s\n", strings.ToLower(m.Type), clean(cmp.Or(m.Name, m.ExternalID)), m.text())
+	}
+	if n := r.MovedCount - len(r.Moved); n > 0 {
+		fmt.Fprintf(w, "  … and %d more that are not as planned\n", n)
+	}
+}
+
+// text says what is not as planned.
+func (m *Moved) text() string {
+	switch {
+	case m.Was == "":
+		return fmt.Sprintf("%s, which was not planned", m.Is)
+	case m.Is == "":
+		return fmt.Sprintf("%s was planned, and is no longer needed", m.Was)
+	case m.Was != m.Is:
+		return fmt.Sprintf("%s was planned, and %s is needed now", m.Was, m.Is)
+	}
+	return fmt.Sprintf("%s was planned, with other values than are needed now", m.Was)
 }
 
 func (c *Change) writeText(w io.Writer) {
@@ -54,11 +79,14 @@ func (c *Change) writeText(w io.Writer) {
 	switch c.Action {
 	case Create:
 		sign = "+"
-	case Disable:
+	case Disable, Delete:
 		sign = "-"
 	}
 	fmt.Fprintf(w, "%s %s %s", sign, strings.ToLower(c.Type), clean(cmp.Or(c.Name, c.ExternalID)))
-	if c.Action != Create {
+	if c.Action == Delete {
+		fmt.Fprint(w, "  deleted")
+	}
+	if c.Action != Create && c.Action != Delete {
 		var parts []string
 		for _, d := range c.Attributes {
 			parts = append(parts, fmt.Sprintf("%s: %s → %s", clean(d.Path), shownValue(d.Old), shownValue(d.New)))
@@ -91,6 +119,9 @@ func (r *Report) writeVerdict(w io.Writer) {
 	if r.Verdict == nil || !r.Verdict.Blocked {
 		return
 	}
+	if r.Approved {
+		fmt.Fprintf(w, "Approved by %s beyond these limits, as %s showed:\n", clean(cmp.Or(r.By, "the operator")), r.Plan)
+	}
 	broken := 0
 	for _, c := range r.Verdict.Limits {
 		if c.Passed {
@@ -103,7 +134,9 @@ func (r *Report) writeVerdict(w io.Writer) {
 	if broken > maxLimits {
 		fmt.Fprintf(w, "! … and %d more limits\n", broken-maxLimits)
 	}
-	fmt.Fprintf(w, "  %s\n", r.Verdict.Next)
+	if !r.Approved {
+		fmt.Fprintf(w, "  %s\n", r.Verdict.Next)
+	}
 }
 
 // writeSum sums up: what was done, or where nothing was, what would be.
@@ -116,8 +149,11 @@ func (r *Report) writeSum(w io.Writer) {
 	case r.Result == Running:
 		lead = "So far: "
 	}
-	fmt.Fprintf(w, "%s%d created, %d updated, %d disabled, %d enabled; members +%d −%d.\n",
-		lead, t.Created, t.Updated, t.Disabled, t.Enabled, t.MembersAdded, t.MembersRemoved)
+	fmt.Fprintf(w, "%s%d created, %d updated, %d disabled, %d enabled", lead, t.Created, t.Updated, t.Disabled, t.Enabled)
+	if t.Deleted > 0 {
+		fmt.Fprintf(w, ", %d deleted", t.Deleted)
+	}
+	fmt.Fprintf(w, "; members +%d −%d.\n", t.MembersAdded, t.MembersRemoved)
 	fmt.Fprintf(w, "Source: %s, %s, %d unchanged", plural(n.Users, "user"), plural(n.Groups, "group"), n.Unchanged)
 	more := func(count int, text string) {
 		if count > 0 {

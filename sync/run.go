@@ -14,6 +14,7 @@ import (
 type run struct {
 	*Runner
 	report  *Report
+	meter   *meter
 	planner *planner
 	planned *Plan
 
@@ -28,16 +29,17 @@ func (e *sourceError) Error() string { return "the source could not be read whol
 func (e *sourceError) Unwrap() error { return e.err }
 
 func (r *Runner) newRun(trigger Trigger) *run {
-	return &run{Runner: r, lost: map[string]bool{}, report: &Report{
+	return &run{Runner: r, meter: &meter{}, lost: map[string]bool{}, report: &Report{
 		ID: scim.NewID(), Source: r.config.Name, Trigger: trigger, Started: now(), Result: Running, Phases: []Phase{},
 	}}
 }
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// phase does one step and notes the time it took.
-func (t *run) phase(name string, step func() error) error {
+// phase does one step, of so many parts, and notes the time it took.
+func (t *run) phase(name string, total int, step func() error) error {
 	begin := time.Now()
+	t.meter.begin(name, total)
 	err := step()
 	t.report.Phases = append(t.report.Phases, Phase{Name: name, Duration: time.Since(begin)})
 	return err
@@ -46,14 +48,18 @@ func (t *run) phase(name string, step func() error) error {
 // plan makes the plan and lets the guard judge it.
 func (t *run) plan(ctx context.Context) error {
 	var open []*Change
-	if err := t.phase("owned", func() error { return t.readOwned(ctx) }); err != nil {
+	if err := t.phase("owned", 0, func() error { return t.readOwned(ctx) }); err != nil {
 		return err
 	}
-	if err := t.phase("read", func() error { return t.readSource(ctx) }); err != nil {
+	expected := 0 // as many as there were
+	for _, n := range t.planner.plan.Types {
+		expected += n.Present
+	}
+	if err := t.phase("read", expected, func() error { return t.readSource(ctx) }); err != nil {
 		return err
 	}
 	open = t.planner.end()
-	if err := t.phase("compare", func() error { return t.compare(ctx, open) }); err != nil {
+	if err := t.phase("compare", len(open), func() error { return t.compare(ctx, open) }); err != nil {
 		return err
 	}
 	t.planned = t.planner.close(open)
@@ -65,16 +71,29 @@ func (t *run) plan(ctx context.Context) error {
 	t.report.ChangeCount = len(t.planned.Changes)
 	t.report.Missing = t.planned.Missing[:min(len(t.planned.Missing), MaxErrors)]
 	t.report.Verdict = judge(t.planned, t.config.Policy.Guard)
+	if t.report.Verdict.Blocked {
+		t.report.Verdict.Next = t.nextStep()
+	}
 	return nil
+}
+
+// nextStep is what to do about a plan that is blocked.
+func (t *run) nextStep() string {
+	did, then := "Nothing was applied.", "the next run is as it should be"
+	if t.report.Trigger == DryRun {
+		did = "A run would apply nothing."
+	}
+	return fmt.Sprintf("%s See whether the source, its filter and the rights of its account are as they should be: once they are, %s. "+
+		"If the change is meant, `rollcall sync approve %s` applies just this.", did, then, t.report.ID)
 }
 
 // readOwned asks the store what the source owns.
 func (t *run) readOwned(ctx context.Context) error {
-	runs, err := t.history.missing(ctx)
+	past, err := t.memory.load(ctx)
 	if err != nil {
 		return err
 	}
-	t.planner = newPlanner(t.mapping, t.config.Policy, runs, t.report.Started, t.report)
+	t.planner = newPlanner(t.mapping, t.config.Policy, past, t.report.Started, t.report)
 	owner := scim.ActorFrom(ctx).Owner()
 	for _, typ := range t.config.Model.Types {
 		for o, err := range t.config.Target.Owned(ctx, owner, typ.Name) {
@@ -90,6 +109,7 @@ func (t *run) readOwned(ctx context.Context) error {
 // readSource takes every entry. Only a stream that ends by itself is whole.
 func (t *run) readSource(ctx context.Context) error {
 	for e, err := range t.config.Source.Entries(ctx) {
+		t.meter.add(1)
 		if entry := (*EntryError)(nil); errors.As(err, &entry) {
 			t.planner.spoil(entry)
 			continue
@@ -111,9 +131,9 @@ func (t *run) end(ctx context.Context, err error) {
 			r.Changes = append(r.Changes, c.shown())
 		}
 	}
-	source := (*sourceError)(nil)
+	source, stopped := (*sourceError)(nil), (*cancelled)(nil)
 	switch {
-	case err == nil && r.Verdict.Blocked:
+	case err == nil && r.Verdict != nil && r.Verdict.Blocked && !r.Approved:
 		r.Result = Blocked
 	case err == nil && r.ErrorCount > 0:
 		r.Result = Partial
@@ -121,6 +141,10 @@ func (t *run) end(ctx context.Context, err error) {
 		r.Result = OK
 	case errors.Is(err, scim.ErrFenced), errors.Is(context.Cause(ctx), scim.ErrFenced):
 		r.fail(FailedLock, "another run took over the lock, or the lock could not be kept")
+	case errors.Is(err, errMoved):
+		r.fail(FailedMoved, r.movedText())
+	case errors.As(context.Cause(ctx), &stopped):
+		r.fail(FailedCancelled, stopped.Error()+"; what it had applied stays")
 	case ctx.Err() != nil:
 		r.fail(FailedInterrupted, "the run was told to stop")
 	case errors.As(err, &source):

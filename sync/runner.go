@@ -56,7 +56,10 @@ func (c Config) Validate() error {
 type Runner struct {
 	config  Config
 	mapping *mapping
-	history *history
+	history *history // of runs
+	plans   *history
+	memory  *memory
+	meters  meters
 	log     *slog.Logger
 	// planning holds an element while a plan is made: who may ask for plans could else have as many
 	// whole directories read, and held, at once as they like.
@@ -80,86 +83,16 @@ func New(c Config) (*Runner, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	log := c.Logger.With("source", c.Name)
-	return &Runner{config: c, mapping: m, history: &history{state: c.State, source: c.Name}, log: log,
+	return &Runner{config: c, mapping: m, log: log,
+		history:  &history{state: c.State, source: c.Name, what: "run", keep: keptRuns},
+		plans:    &history{state: c.State, source: c.Name, what: "plan", keep: keptPlans},
+		memory:   &memory{state: c.State, source: c.Name},
+		meters:   meters{all: map[string]*meter{}},
 		planning: make(chan struct{}, 1)}, nil
 }
 
 // Name is the source's name.
 func (r *Runner) Name() string { return r.config.Name }
-
-// Plan reads the source and tells what a run would do, by the same mapping, checks and guard.
-// It writes nothing, and takes no lock; of several in one process, one is made after the other.
-// Its report is not kept. As with Run, a source that cannot be read is a report that says so, and
-// no error.
-func (r *Runner) Plan(ctx context.Context) (*Report, error) {
-	select {
-	case r.planning <- struct{}{}:
-		defer func() { <-r.planning }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	t := r.newRun(DryRun)
-	err := t.plan(r.actor(ctx, t.report))
-	t.end(ctx, err)
-	return t.report, nil
-}
-
-// Run does one run and waits for its end. An error means that there was no run:
-// scim.ErrLocked where another one is under way, scim.ErrUnavailable without a store.
-// Everything that happens later is told by the report, which is kept.
-func (r *Runner) Run(ctx context.Context, trigger Trigger) (*Report, error) {
-	return r.start(ctx, trigger, time.Time{})
-}
-
-// start does a run. With a time at which it was due, there is none (and no report) where
-// another replica has started one since.
-func (r *Runner) start(ctx context.Context, trigger Trigger, due time.Time) (*Report, error) {
-	lock, err := r.config.State.Lock(ctx, "sync/"+r.config.Name, r.config.Holder, lockTTL)
-	if err != nil {
-		return nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
-	}
-	held, release := hold(ctx, lock, r.log)
-	defer release()
-
-	if !due.IsZero() {
-		past, err := r.history.list(held, 1)
-		if err != nil {
-			return nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
-		}
-		if len(past) > 0 && !past[0].Started.Before(due) {
-			return nil, nil
-		}
-	}
-	t := r.newRun(trigger)
-	if err := r.history.begin(held, t.report); err != nil {
-		return nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
-	}
-	r.log.Info("run started", "run", t.report.ID, "trigger", trigger)
-	err = t.plan(r.actor(held, t.report))
-	if err == nil && !t.report.Verdict.Blocked {
-		err = t.apply(r.actor(held, t.report), lock)
-	}
-	t.end(held, err)
-	r.logEnd(t.report)
-
-	// The report is written even if the run was told to stop.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	if err := r.history.put(last, t.report); err != nil {
-		r.log.Error("the run's report could not be kept", "run", t.report.ID, "error", err)
-	}
-	return t.report, nil
-}
-
-// List returns the reports of the last runs without their lists, newest first.
-func (r *Runner) List(ctx context.Context, limit int) ([]*Report, error) {
-	return r.history.list(ctx, limit)
-}
-
-// Show returns the report of one run, or scim.ErrNotFound.
-func (r *Runner) Show(ctx context.Context, id string) (*Report, error) {
-	return r.history.get(ctx, id)
-}
 
 // Next is when the next scheduled run after t starts; the zero time without a schedule.
 func (r *Runner) Next(t time.Time) time.Time {
@@ -204,5 +137,5 @@ func (r *Runner) logEnd(report *Report) {
 	c := report.Counts
 	r.log.Log(context.Background(), level, "run ended", "run", report.ID, "result", report.Result, "failure", report.Failure,
 		"error", report.Error, "took", report.Finished.Sub(report.Started), "users", c.Users, "groups", c.Groups,
-		"created", c.Created, "updated", c.Updated, "disabled", c.Disabled, "enabled", c.Enabled, "errors", report.ErrorCount)
+		"created", c.Created, "updated", c.Updated, "disabled", c.Disabled, "enabled", c.Enabled, "deleted", c.Deleted, "errors", report.ErrorCount)
 }

@@ -648,7 +648,7 @@ func TestInterrupted(t *testing.T) {
 func TestHistory(t *testing.T) {
 	b := newBench(t, person("ada"))
 	died := b.newRun(Manual).report
-	if err := b.history.begin(t.Context(), died); err != nil {
+	if _, err := b.history.begin(t.Context(), died); err != nil {
 		t.Fatal(err)
 	}
 	first := b.run(OK)
@@ -788,9 +788,9 @@ func TestLateRunCountsNobodyAsMissing(t *testing.T) {
 		b.store.locks["sync/corp"].number++ // another run began while this one was paused
 	}
 	equal(t, "failure", b.run(Failed).Failure, FailedLock)
-	counted, err := b.history.missing(t.Context())
-	if err != nil || len(counted) != 0 {
-		t.Errorf("missing() = %v, %v after a run that had lost its lock, want nobody", counted, err)
+	counted, err := b.memory.load(t.Context())
+	if err != nil || len(counted.missing) != 0 {
+		t.Errorf("load() = %+v, %v after a run that had lost its lock, want nobody", counted, err)
 	}
 }
 

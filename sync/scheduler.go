@@ -35,7 +35,7 @@ func (r *Runner) runScheduled(ctx context.Context) {
 			return
 		}
 		last = time.Now() // the run that begins now is for everything that was due until now
-		_, err := r.start(ctx, Scheduled, due)
+		_, err := r.do(ctx, order{trigger: Scheduled, due: due})
 		switch {
 		case errors.Is(err, scim.ErrLocked):
 			r.log.Info("scheduled run left out: another one is under way", "error", err)

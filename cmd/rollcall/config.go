@@ -111,6 +111,7 @@ type SourceConfig struct {
 
 	OnMissing OnMissingConfig `key:"on_missing"`
 	Guard     GuardConfig     `key:"guard"`
+	Protect   []string        `key:"protect"` // accounts that no run disables or deletes
 
 	model *scim.Model // of its workspace by the configuration: what attributes may be mapped to
 }
@@ -144,36 +145,8 @@ type TimeoutsConfig struct {
 type OnMissingConfig struct {
 	After Runs   `key:"after"` // whole runs in a row that they are missing from
 	Do    string `key:"do" enum:"deactivate,keep"`
-}
-
-// GuardConfig is the limits that block a run (design.md §4.7).
-type GuardConfig struct {
-	MaxMissing        Limit   `key:"max_missing"`         // of people, and of groups
-	MaxDeactivate     Limit   `key:"max_deactivate"`      // people whom the source says are disabled
-	MaxMemberRemovals Percent `key:"max_member_removals"` // of a large group's members
-	LargeGroup        int     `key:"large_group"`         // how many members make a group large
-	MaxChanges        *Limit  `key:"max_changes"`         // of resources that exist; nil for no limit
-	MinEntries        int     `key:"min_entries"`         // people; none at all always blocks
-}
-
-// Policy is what sync is to heed of a source's settings.
-func (s *SourceConfig) Policy() dirsync.Policy {
-	p := dirsync.Policy{
-		MissingRuns: int(s.OnMissing.After),
-		OnMissing:   dirsync.OnMissing(s.OnMissing.Do),
-		Guard: dirsync.Guard{
-			Missing:        dirsync.Limit(s.Guard.MaxMissing),
-			Disabled:       dirsync.Limit(s.Guard.MaxDeactivate),
-			MemberLoss:     float64(s.Guard.MaxMemberRemovals),
-			MemberLossFrom: s.Guard.LargeGroup,
-			MinUsers:       s.Guard.MinEntries,
-		},
-	}
-	if s.Guard.MaxChanges != nil {
-		changes := dirsync.Limit(*s.Guard.MaxChanges)
-		p.Guard.MaxChanges = &changes
-	}
-	return p
+	// DeleteAfter is how long after that they are deleted; 0 for never.
+	DeleteAfter Duration `key:"delete_after"`
 }
 
 // ClientConfig is an identity provider or script that calls the server.
@@ -218,13 +191,7 @@ func (s *SourceConfig) setDefaults(name string) {
 		Timeouts:  TimeoutsConfig{Connect: 5 * second, Idle: 30 * second},
 		Timezone:  "UTC",
 		OnMissing: OnMissingConfig{After: Runs(p.MissingRuns), Do: string(p.OnMissing)},
-		Guard: GuardConfig{
-			MaxMissing:        Limit(p.Guard.Missing),
-			MaxDeactivate:     Limit(p.Guard.Disabled),
-			MaxMemberRemovals: Percent(p.Guard.MemberLoss),
-			LargeGroup:        p.Guard.MemberLossFrom,
-			MinEntries:        p.Guard.MinUsers,
-		},
+		Guard:     guardDefaults(p.Guard),
 	}
 }
 

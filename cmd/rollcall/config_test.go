@@ -107,7 +107,7 @@ func TestSourceDefaults(t *testing.T) {
 	s := c.Sources["corp"]
 	p := s.Policy()
 	if p.MissingRuns != 1 || p.OnMissing != "deactivate" || p.Guard.Missing.Count != 10 || p.Guard.Missing.Percent != 5 ||
-		p.Guard.MemberLoss != 20 || p.Guard.MemberLossFrom != 50 || p.Guard.MaxChanges != nil {
+		p.Guard.MemberLoss.Percent != 20 || p.Guard.MemberLossFrom != 50 || p.Guard.MaxChanges != nil {
 		t.Errorf("Policy() = %+v, want the defaults of design.md §4.7", p)
 	}
 	if err := p.Validate(); err != nil {

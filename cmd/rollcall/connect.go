@@ -21,30 +21,37 @@ func (o operator) Authenticate(context.Context, string) (*scim.Actor, error) {
 	return &scim.Actor{Kind: "operator", ID: o.name, Name: o.name, All: true}, nil
 }
 
-// do calls the server that --server names; without one it opens the store that the configuration
-// names, and answers the call in this process. Either way the same handlers answer.
+// do makes one call: see dial.
 func (c *cli) do(ctx context.Context, method, path string, query url.Values, body, out any) error {
+	client, done, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return client.call(ctx, method, path, query, body, out)
+}
+
+// dial is a client of the server that --server names; without one it opens the store that the
+// configuration names, and calls are answered in this process. Either way the same handlers
+// answer. done gives up what the client holds.
+func (c *cli) dial(ctx context.Context) (_ *client, done func(), err error) {
 	if c.server != "" {
 		client, err := remote(c.server, c.token)
-		if err != nil {
-			return err
-		}
-		return client.call(ctx, method, path, query, body, out)
+		return client, func() {}, err
 	}
 	core, err := c.openCore(ctx)
 	if err != nil {
-		return openHint(err)
+		return nil, nil, openHint(err)
 	}
-	defer core.Close()
 	name := c.env("USER")
 	if name == "" {
 		name = "cli"
 	}
 	h, err := core.handler(ctx, operator{name})
 	if err != nil {
-		return err
+		return nil, nil, errors.Join(err, core.Close())
 	}
-	return inProcess(h, "operator").call(ctx, method, path, query, body, out)
+	return inProcess(h, "operator"), func() { core.Close() }, nil
 }
 
 // openCore opens the configured store for one command.

@@ -91,7 +91,7 @@ func reportCode(r *dirsync.Report) int {
 		return exitUnreachable
 	case dirsync.FailedLock:
 		return exitLocked
-	case dirsync.FailedInterrupted:
+	case dirsync.FailedInterrupted, dirsync.FailedCancelled:
 		return exitInterrupted
 	}
 	return exitFailed

@@ -8,13 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rollcall/internal/ops"
 	dirsync "rollcall/sync"
@@ -96,7 +94,7 @@ func (c *cli) logger(config LoggingConfig) *slog.Logger {
 	format := config.Format
 	if format == "auto" {
 		format = "json"
-		if f, ok := c.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if isTerminal(c.stderr) {
 			format = "text"
 		}
 	}

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"fmt"
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -13,104 +13,119 @@ import (
 
 func (c *cli) syncCommand() *cobra.Command {
 	return c.group("sync", "Bring people and groups in from the sources",
-		c.syncPlanCommand(), c.syncRunCommand(), c.syncListCommand(), c.syncShowCommand())
+		c.syncPlanCommand(), c.syncApplyCommand(), c.syncRunCommand(), c.syncApproveCommand(), c.syncCancelCommand(),
+		c.syncListCommand(), c.syncShowCommand())
 }
 
 func sourcePath(source, what string) string {
-	return "/api/v1/sources/" + url.PathEscape(source) + "/" + what
+	path := "/api/v1/sources/" + url.PathEscape(source)
+	if what != "" {
+		path += "/" + what
+	}
+	return path
+}
+
+// runExits says what the commands that run a source end with.
+const runExits = `Exit codes: 0 all of it is in · 1 refused, the world moved since the plan · 4 some entries could not
+be used · 5 the guard refused, nothing was applied · 6 the directory or the store could not be
+reached · 7 another run of the source is under way. docs/ldap.md says what to do about each.`
+
+// order makes a call that plans or runs a source, shows how far it is at a terminal, and prints the
+// report that it answers.
+func (c *cli) order(ctx context.Context, path string) (*dirsync.Report, error) {
+	client, done, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	report := &dirsync.Report{}
+	err = c.withProgress(ctx, client, path, func() error {
+		return client.call(ctx, http.MethodPost, path, nil, nil, report)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.printWhole(ctx, client, report); err != nil {
+		return nil, err
+	}
+	if code := reportCode(report); code != exitDone {
+		return report, &exitError{code: code}
+	}
+	return report, nil
 }
 
 func (c *cli) syncPlanCommand() *cobra.Command {
 	var exitCode bool
 	cmd := &cobra.Command{
 		Use: "plan SOURCE", Short: "Show what a run would change, and change nothing", Args: argsOf("a SOURCE"),
+		Long: `Show what a run would change, every change with its old and its new values, and change nothing.
+
+The plan is kept: rollcall sync apply PLAN does just that, or refuses if the world has moved since.`,
 		Example: `  rollcall sync plan corp
   rollcall sync plan corp --exit-code    # 3 if anything would change`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var report dirsync.Report
-			if err := c.do(cmd.Context(), http.MethodPost, sourcePath(args[0], "plans"), nil, nil, &report); err != nil {
-				return err
-			}
-			if err := c.printReport(&report); err != nil {
-				return err
-			}
-			if code := reportCode(&report); code != exitDone {
-				return &exitError{code: code}
-			}
-			if exitCode && report.ChangeCount > 0 {
+			report, err := c.order(cmd.Context(), sourcePath(args[0], "plans"))
+			if err == nil && exitCode && report.ChangeCount > 0 {
 				return &exitError{code: exitDifferent}
 			}
-			return nil
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "end with 3 where anything would change")
 	return cmd
 }
 
-func (c *cli) syncRunCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "run SOURCE", Short: "Run a source now", Args: argsOf("a SOURCE"),
-		Long: `Run a source now, and wait for its end.
-
-Exit codes: 0 all of it is in · 4 some entries could not be used · 5 the guard refused, nothing was
-applied · 6 the directory or the store could not be reached · 7 another run of the source is under
-way. docs/ldap.md says what to do about each.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var report dirsync.Report
-			if err := c.do(cmd.Context(), http.MethodPost, sourcePath(args[0], "runs"), nil, nil, &report); err != nil {
-				return err
-			}
-			if err := c.printReport(&report); err != nil {
-				return err
-			}
-			if code := reportCode(&report); code != exitDone {
-				return &exitError{code: code}
-			}
-			return nil
-		},
+// orderCommand is a command that does something with the id or name of its argument.
+func (c *cli) orderCommand(cmd *cobra.Command, path func(arg string) string) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		_, err := c.order(cmd.Context(), path(args[0]))
+		return err
 	}
-}
-
-func (c *cli) syncListCommand() *cobra.Command {
-	var source string
-	var limit int
-	cmd := &cobra.Command{
-		Use: "list", Short: "List past runs, newest first", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			query := url.Values{"limit": {strconv.Itoa(limit)}}
-			if source != "" {
-				query.Set("source", source)
-			}
-			var list struct {
-				Runs []*dirsync.Report `json:"runs"`
-			}
-			if err := c.do(cmd.Context(), http.MethodGet, "/api/v1/sync/runs", query, nil, &list); err != nil {
-				return err
-			}
-			if c.output == "json" {
-				return printJSON(c.stdout, list.Runs)
-			}
-			rows := make([][]string, len(list.Runs))
-			for i, r := range list.Runs {
-				n := r.Counts
-				rows[i] = []string{r.ID, r.Source, string(r.Trigger), when(r.Started), string(r.Result),
-					fmt.Sprint(n.Users), fmt.Sprint(n.Groups), fmt.Sprint(n.Created), fmt.Sprint(n.Updated), fmt.Sprint(n.Disabled), fmt.Sprint(r.ErrorCount)}
-			}
-			return table(c.stdout, []string{"run", "source", "trigger", "started", "result", "users", "groups", "created", "updated", "disabled", "errors"}, rows)
-		},
-	}
-	cmd.Flags().StringVar(&source, "source", "", "of this source alone")
-	cmd.Flags().IntVar(&limit, "limit", 20, "at most so many")
 	return cmd
 }
 
-func (c *cli) syncShowCommand() *cobra.Command {
+func (c *cli) syncRunCommand() *cobra.Command {
+	return c.orderCommand(&cobra.Command{
+		Use: "run SOURCE", Short: "Run a source now", Args: argsOf("a SOURCE"),
+		Long: "Run a source now, and wait for its end.\n\n" + runExits,
+	}, func(source string) string { return sourcePath(source, "runs") })
+}
+
+func (c *cli) syncApplyCommand() *cobra.Command {
+	return c.orderCommand(&cobra.Command{
+		Use: "apply PLAN", Short: "Apply a plan: just what it shows, or nothing", Args: argsOf("a PLAN (its id is what `rollcall sync plan` shows)"),
+		Long: `Apply a plan that ` + "`rollcall sync plan`" + ` has made. The source is read again: where that does not lead to
+just the changes that the plan shows, nothing is applied, and what has moved is listed.
+
+` + runExits,
+		Example: `  rollcall sync apply 0199d2c1-7f3a-7c7e-8a51-3a9be0c5a7b2`,
+	}, func(id string) string { return "/api/v1/sync/plans/" + url.PathEscape(id) + "/apply" })
+}
+
+func (c *cli) syncApproveCommand() *cobra.Command {
+	return c.orderCommand(&cobra.Command{
+		Use: "approve RUN", Short: "Apply what the guard has blocked", Args: argsOf("a RUN or PLAN that is blocked, the name of a source for its newest run, or last"),
+		Long: `Apply what a blocked run, or a blocked plan, shows. The source is read again: where that does not lead
+to just the same changes, nothing is applied, and what has moved is listed.
+
+` + runExits,
+		Example: `  rollcall sync show last       # look at it first
+  rollcall sync approve last`,
+	}, func(id string) string { return runPath(id, "approve") })
+}
+
+func (c *cli) syncCancelCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "show RUN", Short: "Show one run: its changes, and the entries it could not use", Args: argsOf("a RUN (see `rollcall sync list`), or last"),
+		Use: "cancel RUN", Short: "Stop a run that is under way", Args: argsOf("a RUN, the name of a source for its newest run, or last"),
+		Long: `Stop a run that is under way, on whichever replica. What it had applied stays; the next run does
+the rest. The run itself ends with exit code 130.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var report dirsync.Report
-			if err := c.do(cmd.Context(), http.MethodGet, "/api/v1/sync/runs/"+url.PathEscape(args[0]), nil, nil, &report); err != nil {
+			if err := c.do(cmd.Context(), http.MethodPost, runPath(args[0], "cancel"), nil, nil, &report); err != nil {
 				return err
+			}
+			if report.Result == dirsync.Running {
+				return errors.New("the run was told to stop, and has not ended yet: `rollcall sync show " + report.ID + "` tells when it has")
 			}
 			return c.printReport(&report)
 		},

@@ -69,11 +69,15 @@ func New(c Config) http.Handler {
 		"GET /api/v1/clients":                a.listClients,
 		"POST /api/v1/clients/{name}/pause":  a.pauseClient,
 		"POST /api/v1/clients/{name}/resume": a.resumeClient,
-		"GET /api/v1/sources":                a.listSources,
-		"GET /api/v1/sync/runs":              a.listRuns,
-		"GET /api/v1/sync/runs/{id}":         a.showRun,
 	} {
 		mux.Handle(pattern, a.serve(h))
+	}
+	quick, slow := a.syncRoutes()
+	for pattern, h := range quick {
+		mux.Handle(pattern, a.serve(h))
+	}
+	for pattern, h := range slow {
+		mux.Handle(pattern, long(a.serve(h)))
 	}
 	mux.Handle("GET /api/v1/changes", a.serve(a.listChanges))
 	if c.Explain != nil {
@@ -89,8 +93,6 @@ func New(c Config) http.Handler {
 			mux.Handle(pattern, a.serve(h))
 		}
 	}
-	mux.Handle("POST /api/v1/sources/{source}/plans", long(a.serve(a.planSource)))
-	mux.Handle("POST /api/v1/sources/{source}/runs", long(a.serve(a.runSource)))
 	mux.Handle("/api/v1/", a.serve(func(r *http.Request) (int, any, error) {
 		return 0, nil, scim.Errorf(scim.ErrNotFound, "%s %s is no call of this API", r.Method, r.URL.Path)
 	}))

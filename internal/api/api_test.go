@@ -43,6 +43,20 @@ func (r *fakeRunner) Run(ctx context.Context, _ dirsync.Trigger) (*dirsync.Repor
 	r.ran = ctx
 	return &dirsync.Report{ID: "r", Result: dirsync.OK}, r.err
 }
+func (r *fakeRunner) Apply(ctx context.Context, _ string) (*dirsync.Report, error) {
+	return r.Run(ctx, dirsync.Applying)
+}
+func (r *fakeRunner) Approve(ctx context.Context, _ string) (*dirsync.Report, error) {
+	return r.Run(ctx, dirsync.Approval)
+}
+func (r *fakeRunner) Cancel(context.Context, string) error { return r.err }
+func (r *fakeRunner) Progress() *dirsync.Progress          { return nil }
+func (r *fakeRunner) Plans(context.Context, int) ([]*dirsync.Report, error) {
+	return nil, r.err
+}
+func (r *fakeRunner) Changes(context.Context, string, int, int) ([]dirsync.Change, error) {
+	return nil, r.err
+}
 func (r *fakeRunner) List(_ context.Context, limit int) ([]*dirsync.Report, error) {
 	return r.runs[:min(limit, len(r.runs))], r.err
 }

@@ -3,11 +3,9 @@ package api
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,8 +28,14 @@ type Source struct {
 type Runner interface {
 	Plan(ctx context.Context) (*dirsync.Report, error)
 	Run(ctx context.Context, trigger dirsync.Trigger) (*dirsync.Report, error)
+	Apply(ctx context.Context, id string) (*dirsync.Report, error)
+	Approve(ctx context.Context, id string) (*dirsync.Report, error)
+	Cancel(ctx context.Context, id string) error
 	List(ctx context.Context, limit int) ([]*dirsync.Report, error)
+	Plans(ctx context.Context, limit int) ([]*dirsync.Report, error)
 	Show(ctx context.Context, id string) (*dirsync.Report, error)
+	Changes(ctx context.Context, id string, from, limit int) ([]dirsync.Change, error)
+	Progress() *dirsync.Progress
 }
 
 // sourceInfo is one row of GET /sources.
@@ -42,13 +46,9 @@ type sourceInfo struct {
 	Schedule  string          `json:"schedule,omitempty"`
 	Next      time.Time       `json:"next,omitzero"`
 	Last      *dirsync.Report `json:"last,omitempty"` // without its lists
+	// Progress is of the run or plan that this replica is at.
+	Progress *dirsync.Progress `json:"progress,omitempty"`
 }
-
-// How many runs a list has, unless told otherwise, and at most.
-const (
-	defaultRuns = 20
-	maxRuns     = 200
-)
 
 func (a *api) listSources(r *http.Request) (int, any, error) {
 	if err := a.Accounts.May(r.Context(), account.SyncRead); err != nil {
@@ -60,23 +60,37 @@ func (a *api) listSources(r *http.Request) (int, any, error) {
 		if err != nil {
 			continue // another workspace's
 		}
-		info := sourceInfo{Name: name, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule}
-		if s.Next != nil {
-			info.Next = s.Next()
-		}
-		runs, err := s.Runner.List(r.Context(), 1)
+		info, err := s.info(r.Context(), name)
 		if err != nil {
 			return 0, nil, err
-		}
-		if len(runs) > 0 {
-			info.Last = runs[0]
 		}
 		list = append(list, info)
 	}
 	return http.StatusOK, map[string]any{"sources": list}, nil
 }
 
-// planSource answers what a run would change now. It changes nothing.
+func (a *api) showSource(r *http.Request) (int, any, error) {
+	s, err := a.permitted(r, account.SyncRead)
+	if err != nil {
+		return 0, nil, err
+	}
+	info, err := s.info(r.Context(), r.PathValue("source"))
+	return http.StatusOK, info, err
+}
+
+func (s Source) info(ctx context.Context, name string) (sourceInfo, error) {
+	info := sourceInfo{Name: name, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule, Progress: s.Runner.Progress()}
+	if s.Next != nil {
+		info.Next = s.Next()
+	}
+	runs, err := s.Runner.List(ctx, 1)
+	if err == nil && len(runs) > 0 {
+		info.Last = runs[0]
+	}
+	return info, err
+}
+
+// planSource answers what a run would change now, and keeps it. It changes no resource.
 func (a *api) planSource(r *http.Request) (int, any, error) {
 	s, err := a.permitted(r, account.SyncRead)
 	if err != nil {
@@ -86,7 +100,7 @@ func (a *api) planSource(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, report, nil
+	return http.StatusCreated, report, nil
 }
 
 // runSource runs the source and answers when the run is over. A caller who goes away does not
@@ -103,78 +117,6 @@ func (a *api) runSource(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	return http.StatusCreated, report, nil
-}
-
-// listRuns answers the runs of one source (?source=) or of all, newest first.
-func (a *api) listRuns(r *http.Request) (int, any, error) {
-	if err := a.Accounts.May(r.Context(), account.SyncRead); err != nil {
-		return 0, nil, err
-	}
-	limit := defaultRuns
-	if text := r.FormValue("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxRuns {
-			return 0, nil, scim.Errorf(scim.ErrInvalidValue, "limit is a number from 1 to %d", maxRuns)
-		}
-		limit = n
-	}
-	names := slices.Sorted(maps.Keys(a.Sources))
-	if name := r.FormValue("source"); name != "" {
-		if _, err := a.source(r, name); err != nil {
-			return 0, nil, err
-		}
-		names = []string{name}
-	}
-	runs := []*dirsync.Report{}
-	for _, name := range names {
-		s, err := a.source(r, name)
-		if err != nil {
-			continue
-		}
-		list, err := s.Runner.List(r.Context(), limit)
-		if err != nil {
-			return 0, nil, err
-		}
-		runs = append(runs, list...)
-	}
-	// A run's id sorts by its time.
-	slices.SortFunc(runs, func(x, y *dirsync.Report) int { return strings.Compare(y.ID, x.ID) })
-	return http.StatusOK, map[string]any{"runs": runs[:min(limit, len(runs))]}, nil
-}
-
-// showRun answers one run; the id "last" is the newest of all.
-func (a *api) showRun(r *http.Request) (int, any, error) {
-	if err := a.Accounts.May(r.Context(), account.SyncRead); err != nil {
-		return 0, nil, err
-	}
-	id := r.PathValue("id")
-	var last *dirsync.Report
-	var lastOf Source
-	for name := range a.Sources {
-		s, err := a.source(r, name)
-		if err != nil {
-			continue
-		}
-		if id != "last" {
-			report, err := s.Runner.Show(r.Context(), id)
-			if err == nil || !errors.Is(err, scim.ErrNotFound) {
-				return http.StatusOK, report, err
-			}
-			continue
-		}
-		runs, err := s.Runner.List(r.Context(), 1)
-		if err != nil {
-			return 0, nil, err
-		}
-		if len(runs) > 0 && (last == nil || runs[0].ID > last.ID) {
-			last, lastOf = runs[0], s
-		}
-	}
-	if last == nil {
-		return 0, nil, scim.Errorf(scim.ErrNotFound, "there is no run %q: GET /api/v1/sync/runs and `rollcall sync list` list the last ones", id)
-	}
-	report, err := lastOf.Runner.Show(r.Context(), last.ID)
-	return http.StatusOK, report, err
 }
 
 // source finds a source that the actor may know of.
