@@ -16,6 +16,8 @@ import (
 	"time"
 	_ "time/tzdata" // time zones are settings: they load on any machine
 	"unicode"
+
+	dirsync "rollcall/sync"
 )
 
 // check reports what is wrong with values that could be read, alone and together.
@@ -292,5 +294,24 @@ func (c *sourceCheck) checkNumbers() {
 	}
 	if c.s.Guard.MinEntries < 0 {
 		c.wrong("guard.min_entries", "", "%d is below zero", c.s.Guard.MinEntries)
+	}
+	c.checkPolicy()
+}
+
+// checkPolicy checks what is left of the settings about who is missing.
+func (c *sourceCheck) checkPolicy() {
+	if c.s.Guard.MinGroups < 0 {
+		c.wrong("guard.min_groups", "", "%d is below zero", c.s.Guard.MinGroups)
+	}
+	if c.s.Guard.Groups.MaxDisable != nil {
+		c.wrong("guard.groups.max_disable", "", "groups are never disabled")
+	}
+	if c.s.OnMissing.DeleteAfter > 0 && c.s.OnMissing.Do == string(dirsync.Keep) {
+		c.wrong("on_missing.delete_after", "Leave it out, or set on_missing.do: deactivate", "nobody is deleted where on_missing.do is keep")
+	}
+	for key, names := range map[string][]string{"protect": c.s.Protect, "guard.canaries": c.s.Guard.Canaries} {
+		if slices.Contains(names, "") {
+			c.wrong(key, "Write a DN, an externalId or a userName", "a name is empty")
+		}
 	}
 }

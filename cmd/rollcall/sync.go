@@ -94,8 +94,8 @@ func (c *cli) syncRunCommand() *cobra.Command {
 func (c *cli) syncApplyCommand() *cobra.Command {
 	return c.orderCommand(&cobra.Command{
 		Use: "apply PLAN", Short: "Apply a plan: just what it shows, or nothing", Args: argsOf("a PLAN (its id is what `rollcall sync plan` shows)"),
-		Long: `Apply a plan that ` + "`rollcall sync plan`" + ` has made. The source is read again: where that does not lead to
-just the changes that the plan shows, nothing is applied, and what has moved is listed.
+		Long: `Apply a plan that ` + "`rollcall sync plan`" + ` has made. The source is read again: where that does not
+lead to just the changes that the plan shows, nothing is applied, and what has moved is listed.
 
 ` + runExits,
 		Example: `  rollcall sync apply 0199d2c1-7f3a-7c7e-8a51-3a9be0c5a7b2`,
@@ -105,8 +105,8 @@ just the changes that the plan shows, nothing is applied, and what has moved is 
 func (c *cli) syncApproveCommand() *cobra.Command {
 	return c.orderCommand(&cobra.Command{
 		Use: "approve RUN", Short: "Apply what the guard has blocked", Args: argsOf("a RUN or PLAN that is blocked, the name of a source for its newest run, or last"),
-		Long: `Apply what a blocked run, or a blocked plan, shows. The source is read again: where that does not lead
-to just the same changes, nothing is applied, and what has moved is listed.
+		Long: `Apply what a blocked run, or a blocked plan, shows. The source is read again: where that does not
+lead to just the same changes, nothing is applied, and what has moved is listed.
 
 ` + runExits,
 		Example: `  rollcall sync show last       # look at it first
