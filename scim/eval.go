@@ -255,7 +255,9 @@ func (t *test) anyOf(v any) bool {
 // value tests one value: whether there is one, and whether it is as wanted.
 func (t *test) value(v any) (has, holds bool) {
 	if m, ok := v.(map[string]any); ok && t.sub != nil {
-		v = m[t.sub.Name]
+		if v, ok = m[t.sub.Name]; !ok && t.sub.isPrimary() && !t.exists && t.op != opNone {
+			v = false
+		}
 		if list, ok := v.([]any); ok { // custom schemas may have multi-valued sub-attributes
 			return len(list) > 0, t.anyOf(list) && len(list) > 0
 		}

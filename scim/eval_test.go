@@ -71,7 +71,8 @@ func TestMatch(t *testing.T) {
 		`emails[type eq "work" and value co "@example.com"]`, `emails[type eq "x" or (type eq "home" and not (primary eq true))]`,
 		`emails[type eq "work"].value eq "bjensen@example.com"`, `emails[type eq "home"].value sw "babs"`, `emails[primary eq "True"].type eq "work"`,
 		`emails[type eq "fax"].value ne "x"`, `emails.value ne "babs@home.org"`, `roles[primary eq "True"].value eq "admin"`, `emails[type eq "work"].display eq null`,
-		`x509Certificates.value eq "QUJD"`, `x509Certificates ne "QUJE"`, `phoneNumbers[type eq "mobile"]`,
+		`emails[primary eq false].value eq "babs@home.org"`, `emails.primary eq false`, `emails[type eq "home" and primary ne true]`,
+		`emails[type eq "home" and primary eq null]`, `x509Certificates.value eq "QUJD"`, `x509Certificates ne "QUJE"`, `phoneNumbers[type eq "mobile"]`,
 		// extensions
 		ent + `:department eq "sales"`, `department eq "sales"`, strings.ToUpper(ent) + `:Department eq "SALES"`, ent + ` pr`, ent + ` ne null`,
 		`employeeNumber eq 701984`, `employeeNumber eq "701984"`, `manager eq "m-1"`, `manager.value eq "m-1"`, ent + `:manager eq "m-1"`, `manager.$ref eq "../Users/m-1"`,
@@ -90,7 +91,7 @@ func TestMatch(t *testing.T) {
 		`externalId eq "ext-1"`, `id eq "U-1"`, `id ne "u-1"`, `profileUrl eq "https://example.com/bj"`, `active eq false`, `active ne true`, `active eq null`,
 		`meta.created lt "2026-01-01T00:00:00Z"`, `meta.created eq "2026-01-01T00:00:00.5Z"`, `meta.location eq "https://h/Users/u-2"`, `meta eq null`, `meta.resourceType eq "Group"`,
 		`schemas eq "urn:x"`, `emails eq "x"`, `emails[type eq "home" and value co "example"]`, `emails[type eq "home"].value eq "bjensen@example.com"`,
-		`emails[type eq "fax"]`, `emails[type eq "fax"].value pr`, `emails[type eq "work"].display pr`, `emails eq null`, `x509Certificates.value eq "qujd"`,
+		`emails[type eq "fax"]`, `emails[type eq "fax"].value pr`, `emails[type eq "home" and primary ne false]`, `emails[type eq "home"].primary pr`, `ims.primary eq false`, `emails[type eq "work"].display pr`, `emails eq null`, `x509Certificates.value eq "qujd"`,
 		`department eq "x"`, ent + ` eq null`, `number eq 41`, `number gt 42`, `number lt -1`, `number eq 42.5`, `activeSessions gt 0`,
 		`lastLogin lt "2026-01-02T03:04:05Z"`, `locale pr`, `locale eq "x"`, `locale gt "a"`, `title eq null`, `not (title pr)`, `trial.valid eq false`, `trial pr`,
 		`groups eq "g-3"`, `groups eq "G-1"`, `groups[value eq "g-1" and type eq "indirect"]`, `preferences.name eq "Theme"`, `manager eq "M-1"`,

@@ -50,6 +50,12 @@ type Attribute struct {
 // SubAttribute finds a sub-attribute, ignoring case.
 func (a *Attribute) SubAttribute(name string) *Attribute { return a.subs.find(name) }
 
+// isPrimary tells the sub-attribute that marks one of several values. One that does not have it is
+// not the primary one: it compares as false (RFC 7643 §2.4), and is still not set.
+func (a *Attribute) isPrimary() bool {
+	return a.Name == "primary" && a.Type == "boolean" && a.Parent != nil && a.Parent.MultiValued
+}
+
 // PathName is the attribute's name within its schema: "userName", "name.givenName".
 func (a *Attribute) PathName() string {
 	if a.Parent != nil {

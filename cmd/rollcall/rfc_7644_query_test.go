@@ -144,6 +144,7 @@ func TestRFC7644_3_4_2_2_Filters(t *testing.T) {
 			`emails[type eq "home" and value co "@example.com"]`:                             "",
 			`emails.type eq "home" and emails.value co "@example.com"`:                       "bjensen jsmith",
 			`emails[type eq "work" and not (primary eq true)]`:                               "jsmith Adams",
+			`emails[type eq "work" and primary eq false]`:                                    "jsmith Adams",
 			`userType eq "Employee" and emails[type eq "work" or value co "example.net"]`:    "bjensen Adams",
 			`userType eq "Employee" and (emails.type eq "other" or emails[primary eq true])`: "bjensen Adams",
 		}},
