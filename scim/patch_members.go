@@ -65,7 +65,7 @@ func (p *patcher) setMembers(path *Path, v any, add bool) error {
 	switch {
 	case add:
 	case path.Filter != nil:
-		selected, err := p.selectMembers(path.Filter)
+		selected, err := p.matchMembers(path.Filter) // who is named must be there (RFC 7644 §3.5.2.3)
 		if err != nil {
 			return err
 		}
@@ -110,11 +110,17 @@ func (p *patcher) removeMembers(path *Path, o *Operation) error {
 }
 
 // selectMembers lists the members that a filter selects. Ids that the filter names
-// outright need no look at the group, which may have very many members.
+// outright need no look at the group, which may have very many members: perhaps not all of
+// them are in it.
 func (p *patcher) selectMembers(f *Predicate) ([]Member, error) {
 	if list, ok := namedMembers(f.root, nil); ok {
 		return list, nil
 	}
+	return p.matchMembers(f)
+}
+
+// matchMembers lists the members that are in the group and that a filter selects.
+func (p *patcher) matchMembers(f *Predicate) ([]Member, error) {
 	if !p.members.asked && p.read != nil {
 		known, err := p.read()
 		if err != nil {

@@ -279,7 +279,8 @@ func TestPatchMembers(t *testing.T) {
 		{"select by type", `[{"op":"remove","path":"members[type eq \"Group\"]"}]`, MemberDelta{Remove: []Member{{Value: "g", Type: "Group"}}}, nil},
 		{"select after edits", `[{"op":"remove","path":"members[value eq \"u1\"]"},{"op":"add","path":"members","value":[{"value":"u3","type":"User"}]},{"op":"remove","path":"members[type eq \"User\"]"}]`,
 			MemberDelta{Remove: []Member{{Value: "u1"}, {Value: "u3", Type: "User"}, {Value: "u2", Type: "User"}}}, nil},
-		{"replace one", `[{"op":"replace","path":"members[value eq \"1\"]","value":{"value":"2"}}]`, MemberDelta{Add: list("2"), Remove: list("1")}, []string{QuirkSingleForArray}},
+		{"select one to replace", `[{"op":"replace","path":"members[value eq \"u1\"]","value":{"value":"2"}}]`,
+			MemberDelta{Add: list("2"), Remove: []Member{{Value: "u1", Type: "User"}}}, []string{QuirkSingleForArray}},
 		{"O17 rename with members", `[{"op":"replace","value":{"id":"g","displayName":"New","members":[{"value":"1"}]}}]`, MemberDelta{Clear: true, Add: list("1")}, []string{QuirkReadOnly, QuirkMembersReplaced}},
 	}
 	for _, tt := range tests {
@@ -307,6 +308,7 @@ func TestPatchMembersRefuses(t *testing.T) {
 		`[{"op":"replace","path":"members[value eq \"1\"].value","value":"2"}]`:                                       ErrMutability,
 		`[{"op":"remove","path":"members.display"}]`:                                                                  ErrMutability,
 		`[{"op":"replace","path":"members[type eq \"Robot\"]","value":{"value":"2"}}]`:                                ErrNoTarget,
+		`[{"op":"replace","path":"members[value eq \"1\"]","value":{"value":"2"}}]`:                                   ErrNoTarget,
 		`[{"op":"add","path":"members","value":["1"]}]`:                                                               ErrInvalidValue,
 		`[{"op":"add","path":"members","value":[{"display":"x"}]}]`:                                                   ErrInvalidValue,
 		`[{"op":"remove","path":"members","value":[{"value":7}]}]`:                                                    ErrInvalidValue,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -198,6 +199,9 @@ func TestRFC7644_3_5_2_3_Replace(t *testing.T) {
 		for _, filter := range []string{`value co \"none\"`, `type eq \"a\" or type eq \"b\"`, `not (type pr)`} {
 			s.refused(t, 400, "noTarget", "PATCH", user, patchOp(`{"op":"replace","path":"emails[`+filter+`].value","value":"x"}`))
 		}
+		out := s.want(t, 201, "POST", "/Users", `{"userName":"no member"}`).str("id")
+		group := s.create(t, "/Groups", `{"displayName":"brackets","members":[{"value":"`+strings.TrimPrefix(user, "/Users/")+`"}]}`)
+		s.refused(t, 400, "noTarget", "PATCH", group, patchOp(`{"op":"replace","path":"members[value eq \"`+out+`\"]","value":{"value":"`+out+`"}}`))
 	})
 	t.Run("members", func(t *testing.T) {
 		var ids []string
