@@ -203,6 +203,9 @@ func (s *server) addrs() map[string]string {
 // nothing: say "not ready", finish the requests, end the runs.
 func (s *server) run(ctx context.Context) error {
 	defer s.stop()
+	if err := s.core.events.Begin(s.lifetime); err != nil {
+		return fmt.Errorf("streams of events: %w", err)
+	}
 	failed := make(chan error, 2)
 	var wait sync.WaitGroup
 	for _, l := range []*listener{s.api, s.ops} {

@@ -246,3 +246,21 @@ func TestRefusalsAtOnce(t *testing.T) {
 	}
 	want(t, "position", w.status(tr, "p").Position, 20)
 }
+
+// TestBegin holds that a stream of the configuration tells of what changed before anybody asked for it.
+func TestBegin(t *testing.T) {
+	w := newWorld(t, 0)
+	w.users(2)
+	tr := w.transmitter(func(c *Config) {
+		c.Streams = []Stream{{Name: "p", Workspace: "default", Method: Poll, Audience: []string{"https://a.example.com"}}}
+	})
+	for range 2 { // a second start goes on where the first was
+		if err := tr.Begin(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.users(1)
+	}
+	if ids, _ := w.poll(tr, 10, PollRequest{}); !slices.Equal(ids, []string{id(3), id(4)}) {
+		t.Errorf("the first poll gives %v, want what changed since the first start", ids)
+	}
+}

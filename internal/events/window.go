@@ -55,6 +55,17 @@ func (t *Transmitter) progressOf(ctx context.Context, s *Stream) (*progress, []b
 	return p, value, nil
 }
 
+// Begin gives the streams of the configuration that are new their first position, so that each
+// tells of all that changes from now on, however late its receiver asks for the first time.
+func (t *Transmitter) Begin(ctx context.Context) error {
+	var errs []error
+	for i := range t.Streams {
+		_, _, err := t.progressOf(ctx, &t.Streams[i])
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // begin sets the first position of a stream: before the change from, or at the feed's end.
 func (t *Transmitter) begin(ctx context.Context, s *Stream, from *scim.Version) error {
 	feed, err := t.Feed(ctx, s.Workspace)
