@@ -25,6 +25,13 @@ type CustomSchema struct {
 	Extends []string
 }
 
+// IsResourceType tells the text of a resource type, which has an endpoint, from that of a schema.
+func IsResourceType(text []byte) bool {
+	object, err := ParseObject(text, Limits{Bytes: MaxSchemaBytes, Depth: maxSchemaDepth})
+	_, ok := object["endpoint"]
+	return err == nil && ok
+}
+
 // ParseResourceType reads a resource type as RFC 7643 §6 has it in JSON. The definitions
 // in it have their URNs alone, until Custom.Model finds the schemas.
 func ParseResourceType(text []byte) (TypeDefinition, error) {

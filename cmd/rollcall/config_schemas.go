@@ -28,11 +28,7 @@ func (c *SchemaConfig) read() error {
 	if err != nil {
 		return err
 	}
-	object, err := scim.ParseObject(text, scim.Limits{})
-	if err != nil {
-		return err
-	}
-	if _, ok := object["endpoint"]; ok {
+	if scim.IsResourceType(text) {
 		d, err := scim.ParseResourceType(text)
 		c.typ = &d
 		return err

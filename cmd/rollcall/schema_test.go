@@ -233,7 +233,7 @@ func TestCustomResourceType(t *testing.T) {
 		s.want(http.StatusCreated, "POST", "/api/v1/schemas", deviceSchema)
 		s.want(http.StatusCreated, "POST", "/api/v1/schemas?extends=none", leaseSchema)
 		s.want(http.StatusNotFound, "GET", "/scim/v2/Devices", "")
-		s.want(http.StatusCreated, "POST", "/api/v1/resource-types", deviceType)
+		s.want(http.StatusCreated, "POST", "/api/v1/schemas", deviceType) // as well as by /resource-types
 		s.want(http.StatusConflict, "POST", "/api/v1/resource-types", deviceType)
 		s.want(http.StatusOK, "GET", "/scim/v2/ResourceTypes/Device", "")
 		if a := s.want(http.StatusOK, "GET", "/scim/v2/ResourceTypes/User", ""); strings.Contains(a.text, "Device") {

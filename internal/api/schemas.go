@@ -93,10 +93,14 @@ func (a *api) schema(r *http.Request, workspace, urn string, status int) (int, a
 	return status, json.RawMessage(s.Text), err
 }
 
+// addSchema takes a resource type too: whoever adds a kind of resource sends both alike.
 func (a *api) addSchema(r *http.Request) (int, any, error) {
 	workspace, text, err := a.writing(r)
 	if err != nil {
 		return 0, nil, err
+	}
+	if scim.IsResourceType(text) {
+		return a.makeType(r, workspace, text)
 	}
 	urn, err := a.Schemas.AddSchema(r.Context(), workspace, text, extends(r))
 	if err != nil {
@@ -192,6 +196,10 @@ func (a *api) addType(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	return a.makeType(r, workspace, text)
+}
+
+func (a *api) makeType(r *http.Request, workspace string, text []byte) (int, any, error) {
 	name, err := a.Schemas.AddType(r.Context(), workspace, text)
 	if err != nil {
 		return 0, nil, err
