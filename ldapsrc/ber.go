@@ -18,6 +18,7 @@ const (
 	tagSequence    = 0x30
 	tagSet         = 0x31
 	tagControls    = 0xa0
+	tagReferral    = 0xa3
 	opBindResponse = 0x61
 	opSearch       = 0x63
 	opEntry        = 0x64
@@ -195,8 +196,9 @@ func (r *entryReader) attribute(b []byte) error {
 type done struct {
 	code       int
 	diagnostic string
-	paged      bool   // it came with a paging control (RFC 2696)
-	cookie     []byte // of the paging control
+	paged      bool     // it came with a paging control (RFC 2696)
+	cookie     []byte   // of the paging control
+	referral   []string // URIs of servers that have what was asked for
 }
 
 const pagingOID = "1.2.840.113556.1.4.319"
@@ -212,11 +214,20 @@ func parseDone(m message) (d done, err error) {
 	if _, b, err = expect(b, tagOctetString); err != nil { // matchedDN
 		return d, errBER
 	}
-	diagnostic, _, err := expect(b, tagOctetString)
+	diagnostic, b, err := expect(b, tagOctetString)
 	if err != nil {
 		return d, errBER
 	}
 	d.diagnostic = string(diagnostic)
+	if len(b) > 0 && b[0] == tagReferral {
+		uris, _, err := expect(b, tagReferral)
+		if err != nil {
+			return d, errBER
+		}
+		if d.referral, err = parseURIs(uris); err != nil {
+			return d, err
+		}
+	}
 	for list := m.controls; len(list) > 0; {
 		var control []byte
 		if control, list, err = expect(list, tagSequence); err != nil {
@@ -235,6 +246,20 @@ func parseDone(m message) (d done, err error) {
 		d.paged = true
 	}
 	return d, nil
+}
+
+// parseURIs reads a list of URIs, copied.
+func parseURIs(b []byte) (uris []string, err error) {
+	for len(b) > 0 {
+		var uri []byte
+		if uri, b, err = expect(b, tagOctetString); err != nil {
+			return nil, errBER
+		}
+		if len(uri) <= maxDN && len(uris) < 20 {
+			uris = append(uris, string(uri))
+		}
+	}
+	return uris, nil
 }
 
 // parseCookie reads what follows the OID of a paging control: perhaps its

@@ -24,6 +24,8 @@ type request struct {
 	pageSize   int // 0 for a search of one entry
 	// countReferences: references to other servers do not make the search incomplete.
 	countReferences bool
+	// follow takes a reference that somebody else will see to; nil takes none.
+	follow func(uris []string) bool
 }
 
 // search runs a search to its proven end and passes each entry to each, whose bytes it may
@@ -41,9 +43,16 @@ func (c *conn) search(ctx context.Context, req request, each func(body []byte) b
 		if err != nil {
 			return c.lost(ctx, req, err)
 		}
-		refs += p.refs
+		refs += p.more
+		for _, uris := range p.refs {
+			if req.follow == nil || !req.follow(uris) {
+				refs++
+			}
+		}
 		d := *p.done
 		switch {
+		case d.code == ldap.LDAPResultReferral && req.follow != nil && req.follow(d.referral):
+			return c.checkReferences(req, refs)
 		case d.code != 0:
 			return c.resultError(req, d)
 		case !paged, !d.paged && first && !c.paging:
@@ -133,15 +142,14 @@ func (c *conn) incomplete(req request, reason, remedy string, err error) error {
 	return &ReadError{Kind: ErrIncomplete, Where: c.url, Search: req.name, Reason: reason, Remedy: remedy, Err: err}
 }
 
-// checkReferences judges references to other servers. They are never followed: our
-// password would go to whoever they name.
+// checkReferences judges references to other servers that nobody follows (see referrals.go).
 func (c *conn) checkReferences(req request, refs int) error {
 	if refs == 0 || req.countReferences {
 		c.references += refs
 		return nil
 	}
 	return c.incomplete(req, fmt.Sprintf("%d references to other servers: part of the tree is there", refs),
-		"set the base below them, or read each server as a source of its own", nil)
+		"set the base below them, read each server as a source of its own, or name them in referrals", nil)
 }
 
 // results says what the codes of RFC 4511 appendix A mean for a read, and what to do.
@@ -152,7 +160,7 @@ var results = map[int]struct {
 	3:  {ErrIncomplete, "the server's time limit ended the search", "raise it for the bind account, or index what the filter asks for"},
 	4:  {ErrIncomplete, "the server's size limit ended the search", "raise it for the bind account (OpenLDAP: olcLimits with size and size.prtotal unlimited)"},
 	8:  {ErrCredentials, "the server wants a stronger authentication", "use ldaps:// or StartTLS"},
-	10: {ErrIncomplete, "the base is on another server", "use the URL of the server that holds it: referrals are not followed"},
+	10: {ErrIncomplete, "the base is on another server", "use the URL of the server that holds it, or name that in referrals"},
 	11: {ErrIncomplete, "an administrative limit ended the search", "raise it for the bind account (389-DS: nsslapd-lookthroughlimit, nsslapd-sizelimit)"},
 	13: {ErrUntrusted, "the server wants TLS", "use ldaps:// or StartTLS"},
 	32: {ErrNoBase, "the base does not exist, or the bind account may not see it", "check the base for a typing error, and the server's access rules"},

@@ -20,6 +20,7 @@ type endpoint struct {
 	url, scheme   string
 	network, addr string
 	host          string
+	srv           bool // host is a domain, whose servers the DNS knows
 }
 
 func parseURL(text string) (endpoint, error) {
@@ -39,10 +40,13 @@ func parseURL(text string) (endpoint, error) {
 	if err != nil || u.Hostname() == "" {
 		return bad("is not a URL such as ldaps://ldap.example.com")
 	}
-	port := map[string]string{"ldap": "389", "ldaps": "636"}[u.Scheme]
+	e.scheme, e.srv = strings.CutSuffix(u.Scheme, "+srv")
+	port := map[string]string{"ldap": "389", "ldaps": "636"}[e.scheme]
 	switch {
 	case port == "":
-		return bad("is none of ldap://, ldaps:// and ldapi://")
+		return bad("is none of ldap://, ldaps:// and ldapi://, nor ldap+srv:// or ldaps+srv:// and a domain")
+	case e.srv && u.Port() != "":
+		return bad("has a port, and the DNS is to say which")
 	case u.User != nil:
 		return e, errors.New("url: names and passwords do not belong into it")
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
@@ -51,7 +55,7 @@ func parseURL(text string) (endpoint, error) {
 	if u.Port() != "" {
 		port = u.Port()
 	}
-	e.scheme, e.host, e.addr = u.Scheme, u.Hostname(), net.JoinHostPort(u.Hostname(), port)
+	e.host, e.addr = u.Hostname(), net.JoinHostPort(u.Hostname(), port)
 	return e, nil
 }
 
@@ -84,16 +88,24 @@ func (c *conn) close() {
 // of the same directory would only count a second failure against the account.
 func (s *Source) connect(ctx context.Context) (*conn, error) {
 	var errs []error
-	for _, e := range s.endpoints {
-		c, err := s.connectTo(ctx, e)
-		if err == nil {
-			return c, nil
+tries:
+	for _, named := range s.endpoints {
+		servers, err := s.servers(ctx, named)
+		if err != nil {
+			errs = append(errs, err)
+			s.config.Logger.Warn("directory servers not known", "url", named.url, "error", err)
 		}
-		errs = append(errs, err)
-		if errors.Is(err, ErrCredentials) || ctx.Err() != nil {
-			break
+		for _, e := range servers {
+			c, err := s.connectTo(ctx, e)
+			if err == nil {
+				return c, nil
+			}
+			errs = append(errs, err)
+			if errors.Is(err, ErrCredentials) || ctx.Err() != nil {
+				break tries
+			}
+			s.config.Logger.Warn("directory server not usable", "url", e.url, "error", err)
 		}
-		s.config.Logger.Warn("directory server not usable", "url", e.url, "error", err)
 	}
 	if len(errs) == 1 {
 		return nil, errs[0]
@@ -118,8 +130,7 @@ func (s *Source) connectTo(ctx context.Context, e endpoint) (*conn, error) {
 	c.ldap.Start()
 	stop := context.AfterFunc(ctx, c.cut)
 	defer stop()
-	if err := c.ldap.Bind(s.config.BindDN, password); err != nil {
-		err = bindError(ctx, e, t, err)
+	if err := s.bind(ctx, e, c, password); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -132,19 +143,6 @@ func (s *Source) connectTo(ctx context.Context, e endpoint) (*conn, error) {
 		return nil, &ReadError{Kind: ErrUnreachable, Where: e.url, Reason: "connecting did not end in time", Err: context.Cause(ctx)}
 	}
 	return c, nil
-}
-
-// password asks for the password, before anything is sent. One that is empty would make
-// the bind an unauthenticated one, which succeeds (RFC 4513 §5.1.2).
-func (s *Source) password(e endpoint) (string, error) {
-	p, err := s.config.Password()
-	switch {
-	case err != nil:
-		return "", &ReadError{Kind: ErrCredentials, Where: e.url, Reason: "the bind password cannot be read", Err: err}
-	case p == "" || strings.ContainsRune(p, 0):
-		return "", &ReadError{Kind: ErrCredentials, Where: e.url, Reason: "the bind password is empty", Remedy: "set bind_password_file"}
-	}
-	return p, nil
 }
 
 // timeoutCause puts our own words in place of "i/o timeout" or "closed", where a deadline
@@ -213,7 +211,7 @@ func loopback(nc net.Conn) bool {
 func (s *Source) handshake(ctx context.Context, e endpoint, nc net.Conn) (net.Conn, error) {
 	config, err := s.config.tlsConfig(e.host)
 	if err != nil {
-		return nil, &ReadError{Kind: ErrUntrusted, Where: e.url, Reason: "ca_file cannot be used", Err: err}
+		return nil, &ReadError{Kind: ErrUntrusted, Where: e.url, Reason: "ca_file or client_cert cannot be used", Err: err}
 	}
 	tc := tls.Client(nc, config)
 	if err := tc.HandshakeContext(ctx); err != nil {
@@ -269,20 +267,6 @@ func tlsName(nc net.Conn) string {
 		return tls.VersionName(tc.ConnectionState().Version)
 	}
 	return ""
-}
-
-func bindError(ctx context.Context, e endpoint, t *tap, err error) error {
-	var r *ldap.Error
-	switch {
-	case over(ctx):
-		return &ReadError{Kind: ErrUnreachable, Where: e.url, Reason: "the server does not answer", Err: context.Cause(ctx)}
-	case t.cause() != nil:
-		return &ReadError{Kind: ErrUnreachable, Where: e.url, Reason: "the connection was lost while binding", Err: t.cause()}
-	case errors.As(err, &r) && r.ResultCode < ldap.ErrorNetwork:
-		return &ReadError{Kind: ErrCredentials, Where: e.url, Code: int(r.ResultCode), Reason: "the bind was refused",
-			Remedy: "check bind_dn and the password, and that the account is not locked", Err: err}
-	}
-	return &ReadError{Kind: ErrUnreachable, Where: e.url, Reason: "the bind failed", Err: err}
 }
 
 // rootDSE reads what the server says of itself (RFC 4512 §5.1).

@@ -227,7 +227,7 @@ func TestUnprovenEnds(t *testing.T) {
 			return append(user(id, 1), reply(0, tlv(opExtResponse, enumerated(52), octets(""), octets("going down")))...)
 		}, "going down"},
 		{"garbage between messages", func(id int, _ string) []byte { return append(user(id, 1), "garbage"...) }, "no LDAP message"},
-		{"a message that is too big", func(id int, _ string) []byte { return []byte{tagSequence, 0x84, 0x70, 0, 0, 0} }, "max_message"},
+		{"a message that is too big", func(id int, _ string) []byte { return []byte{tagSequence, 0x84, 0x70, 0, 0, 0} }, "limits.message"},
 		{"a done that is broken", func(id int, _ string) []byte { return reply(id, tlv(opDone, octets("x"))) }, "malformed"},
 		{"a control that is broken", func(id int, _ string) []byte {
 			return reply(id, tlv(opDone, enumerated(0), octets(""), octets("")), tlv(tagControls, tlv(tagSequence, octets(pagingOID), octets("x"))))
@@ -373,8 +373,8 @@ func TestBigGroup(t *testing.T) {
 	if got := len(r.groups["big"].Members); got != 2 {
 		t.Errorf("members of big = %d, want 2 without duplicates", got)
 	}
-	if r := readAll(t, f.source(t, func(c *Config) { c.MaxMessage = 1 << 20 })); !errors.Is(r.end, ErrIncomplete) || !strings.Contains(r.end.Error(), "max_message") {
-		t.Errorf("read with a smaller bound ended with %v, want ErrIncomplete that names max_message", r.end)
+	if r := readAll(t, f.source(t, func(c *Config) { c.MaxMessage = 1 << 20 })); !errors.Is(r.end, ErrIncomplete) || !strings.Contains(r.end.Error(), "limits.message") {
+		t.Errorf("read with a smaller bound ended with %v, want ErrIncomplete that names limits.message", r.end)
 	}
 }
 
@@ -401,7 +401,7 @@ func TestConfigValidate(t *testing.T) {
 		"no base":          {func(c *Config) { c.Users.Base = "" }, "users.base:"},
 		"page size":        {func(c *Config) { c.PageSize = -1 }, "page_size:"},
 		"negative timeout": {func(c *Config) { c.IdleTimeout = -1 }, "timeouts.idle:"},
-		"message bound":    {func(c *Config) { c.MaxMessage = 1 }, "max_message:"},
+		"message bound":    {func(c *Config) { c.MaxMessage = 1 }, "limits.message:"},
 		"groups' filter":   {func(c *Config) { c.Groups.Filter = "(((" }, "groups.filter:"},
 	} {
 		cfg := good

@@ -154,6 +154,7 @@ type read struct {
 	roster  *roster
 	yield   func(dirsync.Entry, error) bool
 	stopped bool
+	entries int // that came, usable or not
 	counts  struct{ users, groups, faults, references int }
 }
 

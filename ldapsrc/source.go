@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"net"
 	"os"
+	"strings"
 	"time"
 
 	dirsync "rollcall/sync"
@@ -26,22 +28,32 @@ const (
 type Config struct {
 	Preset string // see Presets
 	// URLs are servers of one directory, tried in order: ldap://, ldaps:// or, for a
-	// local socket, ldapi://%2Fpath%2Fto%2Fsocket.
+	// local socket, ldapi://%2Fpath%2Fto%2Fsocket; ldap+srv:// and ldaps+srv:// name a domain
+	// whose servers the DNS knows.
 	URLs   []string
+	Bind   string // BindSimple or BindExternal
 	BindDN string
 	// Password is asked for at every connection, so that a changed file is seen.
 	Password   func() (string, error)
 	TLS        string // TLSAuto, TLSOn or TLSOff
 	CAFile     string // PEM; "" for the machine's own authorities
 	ServerName string // that the certificate must have; "" for the host of the URL
-	Users      Users
-	Groups     Groups
-	PageSize   int // entries a page; Active Directory allows no more than 1,000
+	// ClientCert and ClientKey are PEM files of a certificate of our own; "" for none.
+	ClientCert, ClientKey string
+	// Referrals are the servers, as URLs, to which references are followed, with our name and password;
+	// every other one is only counted, or makes the read incomplete.
+	Referrals []string
+	Users     Users
+	Groups    Groups
+	PageSize  int // entries a page; Active Directory allows no more than 1,000
 	// Every wait has an end: one for connecting and binding, one for silence while
 	// entries are read, and one for the whole read.
 	ConnectTimeout, IdleTimeout, RunTimeout time.Duration
 	MaxMessage                              int // bytes of one entry as it is sent
-	Logger                                  *slog.Logger
+	MaxEntries                              int // entries of a read
+	// LookupSRV asks the DNS; nil for the machine's resolver.
+	LookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
+	Logger    *slog.Logger
 }
 
 func (c Config) withDefaults() Config {
@@ -50,6 +62,10 @@ func (c Config) withDefaults() Config {
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, 30*time.Second)
 	c.RunTimeout = cmp.Or(c.RunTimeout, time.Hour)
 	c.MaxMessage = cmp.Or(c.MaxMessage, 64<<20)
+	c.MaxEntries = cmp.Or(c.MaxEntries, 2_000_000)
+	if c.LookupSRV == nil {
+		c.LookupSRV = net.DefaultResolver.LookupSRV
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -61,6 +77,7 @@ func (c Config) withDefaults() Config {
 type Source struct {
 	config    Config
 	endpoints []endpoint
+	referrals []endpoint // to which references are followed
 	reading   *reading
 }
 
@@ -84,6 +101,17 @@ func New(c Config) (*Source, error) {
 		}
 		s.endpoints = append(s.endpoints, e)
 	}
+	for _, u := range c.Referrals {
+		e, err := parseURL(u)
+		if err == nil && (e.srv || e.scheme == "ldapi") {
+			err = fmt.Errorf("%q is no ldap:// or ldaps:// and a host", u)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("referrals: %s", strings.TrimPrefix(err.Error(), "url: ")))
+			continue
+		}
+		s.referrals = append(s.referrals, e)
+	}
 	var errs []error
 	s.reading, errs = newReading(c.Preset, c.Users, c.Groups, s.config.Logger)
 	if err := errors.Join(append(problems, errs...)...); err != nil {
@@ -102,14 +130,7 @@ func (c Config) problems() (all []error) {
 		}
 	}
 	wrong(len(c.URLs) == 0, "url: is missing")
-	// An empty name or password is an anonymous or unauthenticated bind (RFC 4513 §5.1), which
-	// succeeds, shows less of the directory than a real one, and so looks like people leaving.
-	wrong(c.BindDN == "", "bind_dn: is missing: an anonymous bind is never tried")
-	wrong(c.Password == nil, "bind_password: is missing")
-	if c.BindDN != "" {
-		// Active Directory also takes a userPrincipalName or DOMAIN\name here: not only a DN.
-		wrong(len(c.BindDN) > maxDN, "bind_dn: is longer than %d bytes", maxDN)
-	}
+	c.bindProblems(wrong)
 	wrong(c.TLS != TLSAuto && c.TLS != TLSOn && c.TLS != TLSOff, "tls: %q is neither on nor off", c.TLS)
 	if c.CAFile != "" {
 		_, err := c.authorities()
@@ -117,7 +138,8 @@ func (c Config) problems() (all []error) {
 	}
 	wrong(c.Users.Base == "", "users.base: is missing")
 	wrong(c.PageSize < 1 || c.PageSize > 100_000, "page_size: %d is not between 1 and 100,000", c.PageSize)
-	wrong(c.MaxMessage < 1<<16 || c.MaxMessage > 1<<30, "max_message: %d is not between 64 KiB and 1 GiB", c.MaxMessage)
+	wrong(c.MaxMessage < 1<<16 || c.MaxMessage > 1<<30, "limits.message: %d bytes is not between 64 KiB and 1 GiB", c.MaxMessage)
+	wrong(c.MaxEntries < 1, "limits.entries: %d is below one", c.MaxEntries)
 	for _, d := range []struct {
 		name  string
 		value time.Duration
@@ -148,7 +170,11 @@ func (c Config) tlsConfig(host string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Config{RootCAs: pool, ServerName: cmp.Or(c.ServerName, host), MinVersion: tls.VersionTLS12}, nil
+	own, err := c.clientCertificate()
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{RootCAs: pool, Certificates: own, ServerName: cmp.Or(c.ServerName, host), MinVersion: tls.VersionTLS12}, nil
 }
 
 // Info is what Check found.
@@ -173,7 +199,7 @@ func (s *Source) Check(ctx context.Context) (Info, error) {
 			continue
 		}
 		req := request{name: search.name, base: search.base, scope: ScopeBase, filter: "(objectClass=*)", attributes: []string{"1.1"}}
-		if err := c.search(ctx, req, func([]byte) bool { return true }); err != nil {
+		if err := s.searchAll(ctx, c, req, func([]byte) bool { return true }); err != nil {
 			return c.info, err
 		}
 	}
@@ -227,13 +253,22 @@ func (s *Source) readAll(ctx context.Context, c *conn, r *read, search *search, 
 	var entries entryReader
 	req := request{name: search.name, base: search.base, scope: search.scope, filter: search.filter,
 		attributes: search.attributes(), pageSize: s.config.PageSize, countReferences: s.reading.preset.References == "count"}
-	return c.search(ctx, req, func(body []byte) bool {
+	var tooMany error
+	err := s.searchAll(ctx, c, req, func(body []byte) bool {
+		if r.entries++; r.entries > s.config.MaxEntries {
+			tooMany = c.incomplete(req, fmt.Sprintf("more than %d entries", s.config.MaxEntries), "raise limits.entries if the directory is that large", nil)
+			return false
+		}
 		raw, err := entries.read(body)
 		if err != nil {
 			return r.fault(brokenEntry(raw))
 		}
 		return take(m, raw)
 	})
+	if tooMany != nil {
+		return tooMany
+	}
+	return err
 }
 
 func brokenEntry(raw *rawEntry) *dirsync.EntryError {

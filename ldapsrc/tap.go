@@ -49,8 +49,9 @@ type page struct {
 	batches chan *batch
 	quit    chan struct{} // closed when nobody takes batches any more
 	filling *batch
-	refs    int
-	done    *done // the server's last word
+	refs    [][]string // URIs of each reference
+	more    int        // references beyond those
+	done    *done      // the server's last word
 }
 
 // batch is entries, back to back: they cross to the consumer in lots, so that handing
@@ -187,8 +188,7 @@ func (t *tap) next() error {
 		case opEntry:
 			return t.keep(p, m.body)
 		case opReference:
-			p.refs++
-			return nil
+			return p.refer(m.body)
 		case opDone:
 			d, err := parseDone(m)
 			if err != nil {
@@ -214,6 +214,17 @@ func (t *tap) pageOf(id int) *page {
 		return t.page
 	}
 	return nil
+}
+
+// refer keeps a SearchResultReference (RFC 4511 §4.5.3).
+func (p *page) refer(body []byte) error {
+	if len(p.refs) == maxURIs {
+		p.more++
+		return nil
+	}
+	uris, err := parseURIs(body)
+	p.refs = append(p.refs, uris)
+	return err
 }
 
 var errAbandoned = errors.New("the read was abandoned")
@@ -289,7 +300,7 @@ func readMessage(in io.Reader, buf []byte, max int) ([]byte, error) {
 	case err != nil || header == 0:
 		return buf, errBER
 	case length > max:
-		return buf, fmt.Errorf("a message of %d bytes: max_message allows %d", length, max)
+		return buf, fmt.Errorf("a message of %d bytes: limits.message allows %d", length, max)
 	}
 	const chunk = 1 << 20
 	for length > 0 {

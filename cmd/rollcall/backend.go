@@ -54,12 +54,22 @@ func newSource(s *SourceConfig, files fs.FS, log *slog.Logger) (dirsync.Source, 
 	case "ldif":
 		return ldapsrc.NewLDIF(ldapsrc.LDIFConfig{Path: s.Path, FS: files, Preset: s.Preset, Users: users, Groups: groups, Logger: log})
 	case "ldap":
-		return ldapsrc.New(ldapsrc.Config{
-			Preset: s.Preset, URLs: s.URL, BindDN: string(s.BindDN),
-			Password: s.BindPassword.Read,
-			TLS:      strings.TrimPrefix(s.TLS, "auto"), CAFile: s.CAFile, ServerName: s.ServerName, Users: users, Groups: groups, PageSize: s.PageSize,
-			ConnectTimeout: time.Duration(s.Timeouts.Connect), IdleTimeout: time.Duration(s.Timeouts.Idle), Logger: log,
-		})
+		return ldapsrc.New(ldapConfig(s, users, groups, log))
 	}
 	return nil, fmt.Errorf("type %q is neither ldap nor ldif", s.Type)
+}
+
+// ldapConfig is what a source's settings say of its directory.
+func ldapConfig(s *SourceConfig, users ldapsrc.Users, groups ldapsrc.Groups, log *slog.Logger) ldapsrc.Config {
+	c := ldapsrc.Config{
+		Preset: s.Preset, URLs: s.URL, Bind: strings.TrimPrefix(s.Bind, "simple"), BindDN: string(s.BindDN),
+		TLS: strings.TrimPrefix(s.TLS, "auto"), CAFile: s.CAFile, ServerName: s.ServerName, ClientCert: s.ClientCert, ClientKey: s.ClientKey,
+		Referrals: s.Referrals, Users: users, Groups: groups, PageSize: s.PageSize,
+		ConnectTimeout: time.Duration(s.Timeouts.Connect), IdleTimeout: time.Duration(s.Timeouts.Idle), RunTimeout: time.Duration(s.Timeouts.Run),
+		MaxMessage: s.Limits.Message, MaxEntries: s.Limits.Entries, Logger: log,
+	}
+	if s.BindPassword.IsSet() {
+		c.Password = s.BindPassword.Read
+	}
+	return c
 }

@@ -90,6 +90,7 @@ type SourceConfig struct {
 	Preset    string `key:"preset"`
 
 	URL          []string `key:"url" for:"ldap"` // tried in order
+	Bind         string   `key:"bind" for:"ldap" enum:"simple,external"`
 	BindDN       DN       `key:"bind_dn" for:"ldap"`
 	BindPassword Secret   `key:"bind_password" for:"ldap"`
 	// TLS: on asks for StartTLS on ldap://, off sends everything in the clear; auto is on
@@ -97,6 +98,10 @@ type SourceConfig struct {
 	TLS        string `key:"tls" for:"ldap" enum:"auto,on,off"`
 	CAFile     string `key:"ca_file" for:"ldap"`
 	ServerName string `key:"server_name" for:"ldap"`
+	ClientCert string `key:"client_cert" for:"ldap"` // of our own, PEM; both or neither
+	ClientKey  string `key:"client_key" for:"ldap"`
+	// Referrals are the servers, as URLs, to which references are followed; no other ever is.
+	Referrals []string `key:"referrals" for:"ldap"`
 
 	Path string `key:"path" for:"ldif"` // of an LDIF file
 
@@ -104,6 +109,7 @@ type SourceConfig struct {
 	Groups   GroupsConfig   `key:"groups"`
 	PageSize int            `key:"page_size" for:"ldap"`
 	Timeouts TimeoutsConfig `key:"timeouts" for:"ldap"`
+	Limits   LimitsConfig   `key:"limits" for:"ldap"`
 
 	Schedule string   `key:"schedule"` // crontab line; "" for no runs but those asked for
 	Timezone string   `key:"timezone"`
@@ -139,6 +145,13 @@ type GroupsConfig struct {
 type TimeoutsConfig struct {
 	Connect Duration `key:"connect"` // to dial, start TLS and bind
 	Idle    Duration `key:"idle"`    // between two packets of an answer
+	Run     Duration `key:"run"`     // for the whole of a read
+}
+
+// LimitsConfig bounds what a directory may send.
+type LimitsConfig struct {
+	Entries int `key:"entries"` // of one read
+	Message int `key:"message"` // bytes of one entry, as it is sent
 }
 
 // OnMissingConfig is what becomes of people whom the source no longer has.
@@ -184,11 +197,12 @@ func defaultConfig() *Config {
 func (s *SourceConfig) setDefaults(name string) {
 	p := dirsync.DefaultPolicy()
 	*s = SourceConfig{
-		Name: name, Type: "ldap", Workspace: "default", Preset: "openldap", TLS: "auto",
+		Name: name, Type: "ldap", Workspace: "default", Preset: "openldap", Bind: "simple", TLS: "auto",
 		Users:     UsersConfig{Scope: "sub"},
 		Groups:    GroupsConfig{Scope: "sub", Nested: "flatten"},
 		PageSize:  1000, // what Active Directory allows
-		Timeouts:  TimeoutsConfig{Connect: 5 * second, Idle: 30 * second},
+		Timeouts:  TimeoutsConfig{Connect: 5 * second, Idle: 30 * second, Run: 60 * 60 * second},
+		Limits:    LimitsConfig{Entries: 2_000_000, Message: 64 << 20},
 		Timezone:  "UTC",
 		OnMissing: OnMissingConfig{After: Runs(p.MissingRuns), Do: string(p.OnMissing)},
 		Guard:     guardDefaults(p.Guard),

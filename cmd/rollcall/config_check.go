@@ -181,11 +181,11 @@ func (c *sourceCheck) checkConnection() {
 		c.wrong("url", "", "it is missing: an ldap source needs the URL of its server")
 	}
 	for _, text := range c.s.URL {
-		u, err := url.Parse(text)
+		u, err := url.Parse(strings.Replace(text, "+srv://", "://", 1)) // of a domain that the DNS knows servers of
 		switch {
 		case strings.HasPrefix(text, "ldapi://"): // a socket of this machine
 		case err != nil || u.Scheme != "ldap" && u.Scheme != "ldaps" || u.Hostname() == "":
-			c.wrong("url", "Write ldaps://HOST or ldap://HOST, with :PORT if need be, or ldapi://%2Fpath", "%s is no LDAP URL", quote(text))
+			c.wrong("url", "Write ldaps://HOST or ldap://HOST, with :PORT if need be, ldaps+srv://DOMAIN, or ldapi://%2Fpath", "%s is no LDAP URL", quote(text))
 		case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 			c.wrong("url", "bind_dn and users.base are settings of their own", "%s must end behind the host and port", quote(text))
 		case c.s.TLS == "off" && u.Scheme == "ldaps":
@@ -210,13 +210,14 @@ func (c *sourceCheck) checkConnection() {
 // lets that in (RFC 4513 §5.1.2). Nobody sees less of a directory than we should, and that
 // looks like people leaving; so there is no anonymous bind either.
 func (c *sourceCheck) checkBind() {
-	if c.s.BindDN == "" && !c.broken[c.path+"bind_dn"] {
+	simple := c.s.Bind == "simple" // an external bind has neither name nor password
+	if simple && c.s.BindDN == "" && !c.broken[c.path+"bind_dn"] {
 		c.wrong("bind_dn", "Write the DN of an account that may read people and groups", "it is missing")
 	}
-	if !c.s.BindPassword.IsSet() && !c.broken[c.path+"bind_password"] {
+	if simple && !c.s.BindPassword.IsSet() && !c.broken[c.path+"bind_password"] {
 		c.wrong("bind_password", "Set it, or bind_password_file", "it is missing")
 	}
-	for key, d := range map[string]Duration{"timeouts.connect": c.s.Timeouts.Connect, "timeouts.idle": c.s.Timeouts.Idle} {
+	for key, d := range map[string]Duration{"timeouts.connect": c.s.Timeouts.Connect, "timeouts.idle": c.s.Timeouts.Idle, "timeouts.run": c.s.Timeouts.Run} {
 		if d == 0 && !c.broken[c.path+key] {
 			c.wrong(key, "", "it must be above zero")
 		}

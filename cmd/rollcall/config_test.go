@@ -114,7 +114,7 @@ func TestSourceDefaults(t *testing.T) {
 		t.Errorf("Policy().Validate() = %v, want nil", err)
 	}
 	if s.Name != "corp" || s.Type != "ldap" || s.Workspace != "default" || s.TLS != "auto" || s.Groups.Nested != "flatten" ||
-		s.PageSize != 1000 || s.Timezone != "UTC" || s.Timeouts != (TimeoutsConfig{5 * second, 30 * second}) {
+		s.PageSize != 1000 || s.Timezone != "UTC" || s.Timeouts != (TimeoutsConfig{5 * second, 30 * second, 60 * 60 * second}) {
 		t.Errorf("source = %+v, want the defaults", s)
 	}
 }

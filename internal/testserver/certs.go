@@ -44,13 +44,13 @@ func NewCA(t testing.TB) *CA {
 	return ca
 }
 
-// Issue makes a server certificate for names and addresses, and writes it and its key.
+// Issue makes a certificate, of a server or a client, for names and addresses, and writes it and its key.
 func (ca *CA) Issue(t testing.TB, names ...string) (certFile, keyFile string) {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: names[0]},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	for _, n := range names {
 		if ip := net.ParseIP(n); ip != nil {
