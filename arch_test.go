@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"ldapsrc/presets":     {},
 	"internal/api":        {"account", "sync", "scim", "internal/events", "internal/schemas"}, // it translates calls about streams and schemas
 	"internal/events":     {"account", "scim"},                                                // account for the names of permissions
+	"internal/linear":     {},                                                                 // judges histories of tests, of a store and of a server alike
 	"internal/ops":        {},
 	"internal/schemas":    {"scim"},
 	"internal/simulate":   {},
@@ -37,7 +38,7 @@ var arrows = map[string][]string{
 
 // testArrows are more that a package's tests may import.
 var testArrows = map[string][]string{
-	"store":         {"store/boltdb", "store/redisdb", "store/storetest", "internal/testserver"},
+	"store":         {"store/boltdb", "store/redisdb", "store/storetest", "internal/testserver", "internal/linear"},
 	"store/redisdb": {"store/storetest", "internal/testserver"},
 	"store/boltdb":  {"store/storetest", "store/redisdb", "internal/testserver"},
 	"ldapsrc":       {"internal/testserver"},
@@ -62,6 +63,7 @@ var importers = map[string][]string{
 	"golang.org/x/term":                  {"cmd/rollcall"},
 	"github.com/goccy/go-yaml":           {"cmd/rollcall"},
 	"github.com/go-jose/go-jose/v4":      {"internal/events"},
+	"github.com/anishathalye/porcupine":  {"internal/linear"},
 }
 
 // dirs are the only folders that the top level may hold (design.md §3).

@@ -73,30 +73,83 @@ func (x *index) search(ctx context.Context, s *search) ([]hit, error) {
 	if s.lookedUp() {
 		return x.scan.search(ctx, s)
 	}
-	var hits []hit
-	var unsure []scim.Ref
-	err := x.look(ctx, s, func(v *view, edges map[*scim.Term]set) { hits, unsure = v.matches(s, edges) })
-	if errors.Is(err, errNoIndex) {
-		return x.scan.search(ctx, s)
+	for range maxRescans {
+		v, err := x.current(ctx)
+		if errors.Is(err, errNoIndex) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		var hits []hit
+		done, err := x.lookWatched(ctx, v, func(w *watch, look func(func(*view)) (bool, error)) (done bool, err error) {
+			hits, done, err = x.read(ctx, v, s, w, look)
+			return done, err
+		})
+		if done || err != nil && !errors.Is(err, errNoIndex) {
+			return hits, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	more, err := x.scan.these(ctx, s, unsure)
-	return append(hits, more...), err
+	return x.scan.search(ctx, s)
 }
 
-// matches lists what matches, and what only its record tells of.
-func (v *view) matches(s *search, edges map[*scim.Term]set) (hits []hit, unsure []scim.Ref) {
+// maxReads bounds how often a search reads on since what matches changed under it.
+const maxReads = 10
+
+// read finds the matches, where records tell of some: it reads those, then puts right what it
+// read by what the watch was told meanwhile.
+func (x *index) read(ctx context.Context, v *view, s *search, w *watch, look func(func(*view)) (bool, error)) ([]hit, bool, error) {
+	edges, err := x.readEdges(ctx, v, s, edgeTerms(s.term(), nil))
+	if err != nil {
+		return nil, false, err
+	}
 	b := v.tables[s.typ.Name]
+	var seen set // rows whose records were read
+	matched := map[string]hit{}
+	for n := 0; ; n++ {
+		var hits []hit
+		var unread []scim.Ref
+		var changed []Raw
+		ok, err := look(func(v *view) {
+			a, key := b.matches(s, v.edgeRows(s, edges, w))
+			a.yes.each(func(ord uint32) { hits = append(hits, b.hit(ord, key)) })
+			a.maybe.each(func(ord uint32) {
+				ref := b.ref(ord)
+				if raw, told := w.records[ref]; told {
+					changed = append(changed, raw)
+				} else if h, is := matched[ref.ID]; is {
+					hits = append(hits, h)
+				} else if !seen.has(ord) {
+					unread = append(unread, ref)
+					seen.put(ord, true)
+				}
+			})
+		})
+		if !ok || err != nil {
+			return nil, ok, err
+		}
+		if len(unread) == 0 || n == maxReads {
+			more, err := x.scan.matching(ctx, s, changed)
+			return append(hits, more...), true, err
+		}
+		more, err := x.scan.these(ctx, s, unread)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, h := range more {
+			matched[h.ID] = h
+		}
+	}
+}
+
+// matches is what matches, and what only its record tells of, and what a match is keyed by.
+func (b *table) matches(s *search, edges map[*scim.Term]set) (answer, func(uint32) (string, bool)) {
 	a := b.eval(s.term(), edges)
 	o, key := b.sortOf(s.sortBy)
 	if o == nil { // nothing kept to sort by
 		a = answer{b.empty(), combine(a.yes, a.maybe, or)}
 	}
-	a.yes.each(func(ord uint32) { hits = append(hits, b.hit(ord, key)) })
-	a.maybe.each(func(ord uint32) { unsure = append(unsure, b.ref(ord)) })
-	return hits, unsure
+	return a, key
 }
 
 func (b *table) hit(ord uint32, key func(uint32) (string, bool)) hit {

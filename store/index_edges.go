@@ -2,40 +2,112 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"rollcall/scim"
 )
 
-// Who is a member of what is no part of a view: filters that name a group or a member find its
-// edges in the store, at the number that the view is at.
+// Who is a member of what is no part of a view, and neither is any attribute that nobody has
+// indexed: filters that need them read the store, which goes on changing meanwhile. So a watch
+// notes what the view is told from then on, and what was read is put right by it: the answer
+// is that of the view's number.
+
+// watch is what a view was told since the watch began.
+type watch struct {
+	entries []Entry
+	records map[scim.Ref]Raw // that the entries are about, as they were at the view's number
+	lost    bool             // more than maxWatched: it knows not all
+}
+
+// maxWatched bounds the changes that a watch notes.
+const maxWatched = 10_000
+
+// watch begins a watch, until stop is called.
+func (v *view) watch() (w *watch, stop func()) {
+	w = &watch{records: map[scim.Ref]Raw{}}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.watches[w] = true
+	return w, func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.watches, w)
+	}
+}
+
+// tell adds to a watch. The view's lock is held.
+func (w *watch) tell(told *watch) {
+	if w.lost = w.lost || told.lost || len(w.entries)+len(told.entries) > maxWatched; w.lost {
+		w.entries, w.records = nil, nil
+		return
+	}
+	w.entries = append(w.entries, told.entries...)
+	maps.Copy(w.records, told.records)
+}
+
+// hear notes a part of the feed.
+func (w *watch) hear(f *Followed) {
+	if w.lost = w.lost || len(w.entries)+len(f.Entries) > maxWatched; w.lost {
+		w.entries, w.records = nil, nil
+		return
+	}
+	w.entries = append(w.entries, f.Entries...)
+	for _, raw := range f.Records {
+		w.records[raw.Ref] = raw
+	}
+}
 
 // look calls use with a view that has everything committed before the call, and with the rows of
-// the filter's edges as they were at that view's number.
+// the filter's edges as they were at that view's number. The view does not change meanwhile.
 func (x *index) look(ctx context.Context, s *search, use func(v *view, edges map[*scim.Term]set)) error {
 	v, err := x.current(ctx)
 	if err != nil {
 		return err
 	}
 	terms := edgeTerms(s.term(), nil)
-	for redo := 0; len(terms) > 0 && redo <= maxRedos; redo++ {
-		at := v.number()
-		edges, err := x.readEdges(ctx, v, s, terms)
-		if err != nil {
+	if len(terms) == 0 {
+		v.mu.RLock()
+		defer v.mu.RUnlock()
+		use(v, nil)
+		return nil
+	}
+	for range maxRescans {
+		done, err := x.lookWatched(ctx, v, func(w *watch, look func(func(*view)) (bool, error)) (bool, error) {
+			ids, err := x.readEdges(ctx, v, s, terms)
+			if err != nil {
+				return false, err
+			}
+			return look(func(v *view) { use(v, v.edgeRows(s, ids, w)) })
+		})
+		if done || err != nil {
 			return err
 		}
-		was := v
 		if v, err = x.current(ctx); err != nil {
 			return err
 		}
-		if v == was && v.usedAt(at, func() { use(v, edges) }) {
-			return nil
-		}
 	}
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	use(v, nil) // where there are edges, the records tell
-	return nil
+	return errNoIndex
+}
+
+// lookWatched calls read under a watch. What it is given calls use with the view as it is now, and
+// tells false where that is another by now, or the watch was lost.
+func (x *index) lookWatched(ctx context.Context, v *view, read func(w *watch, look func(use func(*view)) (bool, error)) (bool, error)) (bool, error) {
+	w, stop := v.watch()
+	defer stop()
+	return read(w, func(use func(*view)) (bool, error) {
+		now, err := x.current(ctx)
+		if err != nil || now != v {
+			return false, err
+		}
+		v.mu.RLock()
+		defer v.mu.RUnlock()
+		if w.lost {
+			return false, nil
+		}
+		use(v)
+		return true, nil
+	})
 }
 
 // edgeTerms lists the parts of a filter that edges answer.
@@ -49,20 +121,14 @@ func edgeTerms(t *scim.Term, found []*scim.Term) []*scim.Term {
 	return edgeTerms(t.Right, edgeTerms(t.Left, found))
 }
 
-// readEdges finds the rows of edges: the members of a group, or the groups of a member.
-func (x *index) readEdges(ctx context.Context, v *view, s *search, terms []*scim.Term) (map[*scim.Term]set, error) {
-	b := v.tables[s.typ.Name]
-	found := map[*scim.Term]set{}
+// readEdges reads the ids at the other ends of edges: the members of a group, or the groups of a
+// member.
+func (x *index) readEdges(ctx context.Context, v *view, s *search, terms []*scim.Term) (map[*scim.Term][]string, error) {
+	found := map[*scim.Term][]string{}
 	for _, t := range terms {
-		var rows set
 		ends, d := s.typ.MemberTypes, Groups
 		if t.Attr == "groups" {
-			ends, d = nil, Members
-			for _, typ := range v.model.Types {
-				if slices.Contains(typ.MemberTypes, s.typ.Name) {
-					ends = append(ends, typ.Name)
-				}
-			}
+			ends, d = v.groupTypes(s.typ.Name), Members
 		}
 		for _, typ := range ends {
 			for ref, err := range x.w.edges(ctx, scim.Ref{Type: typ, ID: t.Key}, d, scim.Ref{}) {
@@ -70,38 +136,65 @@ func (x *index) readEdges(ctx context.Context, v *view, s *search, terms []*scim
 					return nil, err
 				}
 				if ref.Type == s.typ.Name {
-					v.mark(b, ref.ID, &rows)
+					found[t] = append(found[t], ref.ID)
 				}
 			}
 		}
-		found[t] = rows
 	}
 	return found, nil
 }
 
-// mark adds the row of an id to a set, where there is one.
-func (v *view) mark(b *table, id string, rows *set) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if _, ord, ok := b.slot(id); ok {
-		rows.put(ord, true)
+// groupTypes are the types of which resources of a type can be members.
+func (v *view) groupTypes(member string) (types []string) {
+	for _, t := range v.model.Types {
+		if slices.Contains(t.MemberTypes, member) {
+			types = append(types, t.Name)
+		}
 	}
+	return types
 }
 
-// number is the number up to which everything is applied.
-func (v *view) number() scim.Version {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.at
+// edgeRows are the rows at the other ends of edges, at the number of the view. The lock is held.
+func (v *view) edgeRows(s *search, read map[*scim.Term][]string, w *watch) map[*scim.Term]set {
+	b := v.tables[s.typ.Name]
+	all := make(map[*scim.Term]set, len(read))
+	for _, t := range edgeTerms(s.term(), nil) {
+		rows := b.empty()
+		for _, id := range read[t] {
+			if _, ord, ok := b.slot(id); ok {
+				rows.put(ord, true)
+			}
+		}
+		for i := range w.entries {
+			v.applyEdges(b, s, t, &w.entries[i], &rows)
+		}
+		all[t] = rows
+	}
+	return all
 }
 
-// usedAt calls use where nothing was applied since a number.
-func (v *view) usedAt(at scim.Version, use func()) bool {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if v.at != at {
-		return false
+// applyEdges puts rows right by one change.
+func (v *view) applyEdges(b *table, s *search, t *scim.Term, e *Entry, rows *set) {
+	put := func(id string, in bool) {
+		if _, ord, ok := b.slot(id); ok {
+			rows.put(ord, in)
+		}
 	}
-	use()
-	return true
+	ofGroup := t.Attr == "groups"
+	switch {
+	case e.Op == ChangeDelete && e.Ref.ID == t.Key: // either end
+		clear(*rows)
+	case ofGroup && e.Ref.ID == t.Key && slices.Contains(v.groupTypes(s.typ.Name), e.Ref.Type):
+		for _, c := range e.Edges {
+			if c.Member.Type == s.typ.Name {
+				put(c.Member.ID, !c.Remove)
+			}
+		}
+	case !ofGroup && e.Ref.Type == s.typ.Name:
+		for _, c := range e.Edges {
+			if c.Member.ID == t.Key {
+				put(e.Ref.ID, !c.Remove)
+			}
+		}
+	}
 }

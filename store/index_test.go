@@ -456,6 +456,24 @@ func TestIndexOfTrimmedFeed(t *testing.T) {
 	})
 }
 
+// TestIndexNeverStaleWhileTrimmed: lists of a replica that the feed has left behind, again and
+// again, see every write all the same.
+func TestIndexNeverStaleWhileTrimmed(t *testing.T) {
+	onBoth(t, func(t *testing.T, b store.Backend) {
+		c := store.Config{Backend: b, FeedKeep: 5}
+		a, other := replica(t, c, "w"), replica(t, c, "w")
+		for n := range testserver.Rounds(3, 50) {
+			createUsers(t, a, fmt.Sprint("r", n, "-"), 300)
+			if stale := staleReads(t, a, other, 8, 3); stale != 0 {
+				t.Errorf("%d lists missed a write that was confirmed before them", stale)
+			}
+		}
+		if !other.Indexed() {
+			t.Error("lists were answered without an index")
+		}
+	})
+}
+
 // TestIndexOfReplacedRedis: a Redis that was emptied and filled anew has the same numbers, and
 // another history.
 func TestIndexOfReplacedRedis(t *testing.T) {

@@ -15,8 +15,9 @@ type view struct {
 	model *scim.Model
 	fence fence
 
-	mu     sync.RWMutex // guards tables, while a look changes them
-	tables map[string]*table
+	mu      sync.RWMutex // guards tables and watches, while a look changes them
+	tables  map[string]*table
+	watches map[*watch]bool
 
 	// at is the number up to which everything is applied, nonce that of its entry, by which a
 	// feed is told from one that was written anew. Only looks touch them, one at a time.
@@ -133,7 +134,7 @@ func (x *index) expire() {
 // load makes a view: every record, then what the feed tells of since.
 func (x *index) load(ctx context.Context, model *scim.Model) (*view, error) {
 	w := x.w
-	v := &view{w: w, model: model, tables: map[string]*table{}}
+	v := &view{w: w, model: model, tables: map[string]*table{}, watches: map[*watch]bool{}}
 	v.fence.look = func(ctx context.Context) error { return v.catchUp(ctx, nil, false) }
 	for _, t := range model.Types {
 		v.tables[t.Name] = newTable(t)
@@ -215,6 +216,7 @@ func (v *view) catchUp(ctx context.Context, newer map[scim.Version]string, loadi
 		newer = map[scim.Version]string{}
 	}
 	rows := map[scim.Ref]*row{}
+	told := &watch{records: map[scim.Ref]Raw{}, lost: loading} // nobody watches a view that loads
 	for {
 		f, err := v.w.backend.Follow(ctx, v.w.ws, at, followBatch)
 		if err != nil {
@@ -242,6 +244,7 @@ func (v *view) catchUp(ctx context.Context, newer map[scim.Version]string, loadi
 				newer[raw.Version] = raw.Nonce
 			}
 		}
+		told.hear(f)
 		if at >= f.Head {
 			break
 		}
@@ -263,6 +266,9 @@ func (v *view) catchUp(ctx context.Context, newer map[scim.Version]string, loadi
 		default:
 			b.put(r, loading)
 		}
+	}
+	for w := range v.watches {
+		w.tell(told)
 	}
 	v.at, v.nonce = at, nonce
 	return nil
