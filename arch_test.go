@@ -43,6 +43,7 @@ var testArrows = map[string][]string{
 	"store/boltdb":  {"store/storetest", "store/redisdb", "internal/testserver"},
 	"ldapsrc":       {"internal/testserver"},
 	// A real feed and real state.
+	"sync":             {"store", "store/boltdb", "internal/testserver"},
 	"internal/events":  {"store", "store/boltdb"},
 	"internal/schemas": {"store", "store/boltdb"},
 }

@@ -85,7 +85,6 @@ func (t *run) apply(ctx context.Context, lock scim.Lock) error {
 // taken come again while others give up theirs: in a chain of renames the last goes first.
 func (a *applier) all(ctx context.Context, changes []*Change) error {
 	for {
-		updated := a.report.Counts.Updated
 		batches := slices.Collect(batched(changes))
 		err := parallel(ctx, batchesAtOnce, len(batches), func(ctx context.Context, i int) error {
 			return a.batch(ctx, batches[i])
@@ -95,7 +94,7 @@ func (a *applier) all(ctx context.Context, changes []*Change) error {
 		}
 		late := a.late
 		a.late = nil
-		if len(late) == 0 || a.report.Counts.Updated == updated {
+		if len(late) == 0 || len(late) == len(changes) {
 			return a.refuseNames(ctx, late)
 		}
 		changes = changes[:0:0]

@@ -18,6 +18,8 @@ type order struct {
 	plan     *Report
 	from     *history
 	approved bool // beyond the guard's limits
+	undo     *Report
+	changed  []chain // by the run that is to be undone
 }
 
 // Run does one run and waits for its end. An error means that there was no run:
@@ -91,6 +93,10 @@ func (r *Runner) do(ctx context.Context, o order) (*Report, error) {
 	if o.plan != nil {
 		t.report.Plan, t.report.Approved = o.plan.ID, o.approved
 	}
+	if o.undo != nil {
+		t.report.Undoes = o.undo.ID
+	}
+	t.report.FeedFrom = r.feedEnd(r.actor(held, t.report))
 	if _, err := r.history.begin(held, t.report); err != nil {
 		return nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
 	}
@@ -103,6 +109,7 @@ func (r *Runner) do(ctx context.Context, o order) (*Report, error) {
 	err = t.obey(r.actor(heeding, t.report), lock, o)
 	t.end(heeding, err)
 	end()
+	t.report.FeedTo = r.feedEnd(r.actor(held, t.report))
 	r.logEnd(t.report)
 	t.keep(ctx)
 	return t.report, nil
@@ -110,7 +117,13 @@ func (r *Runner) do(ctx context.Context, o order) (*Report, error) {
 
 // obey does what the run was told to.
 func (t *run) obey(ctx context.Context, lock scim.Lock, o order) error {
+	if o.undo != nil {
+		return t.undo(ctx, lock, o.changed)
+	}
 	if err := t.plan(ctx); err != nil {
+		return err
+	}
+	if err := t.heedHold(ctx, o); err != nil {
 		return err
 	}
 	if o.plan != nil {
@@ -127,7 +140,30 @@ func (t *run) obey(ctx context.Context, lock scim.Lock, o order) error {
 			return err
 		}
 	}
+	if t.held { // somebody has seen to it
+		if err := t.memory.letGo(ctx); err != nil {
+			return err
+		}
+	}
 	return t.apply(ctx, lock)
+}
+
+// heedHold keeps a scheduled run from doing again what somebody has undone. A run that somebody
+// asks for ends that, unless it is blocked.
+func (t *run) heedHold(ctx context.Context, o order) error {
+	undone, err := t.memory.held(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("whether a run was undone: %w", err)
+	case undone == "":
+		return nil
+	case o.trigger != Scheduled:
+		t.held = true
+	case len(t.planned.Changes) > 0:
+		t.report.Verdict.add(Check{Name: "changes by schedule since run " + undone + " was undone", Value: len(t.planned.Changes)})
+		t.report.Verdict.Next = t.nextStep()
+	}
+	return nil
 }
 
 // keepPlan keeps every change that was planned.

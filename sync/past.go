@@ -3,6 +3,7 @@ package sync
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,6 +26,7 @@ type memory struct {
 func (m *memory) missing() scim.KV   { return m.state.KV("sync/missing/" + m.source) }
 func (m *memory) protected() scim.KV { return m.state.KV("sync/protected/" + m.source) }
 func (m *memory) deleted() scim.KV   { return m.state.KV("sync/deleted/" + m.source) }
+func (m *memory) holds() scim.KV     { return m.state.KV("sync/hold/" + m.source) }
 
 func (m *memory) load(ctx context.Context) (*past, error) {
 	var p past
@@ -98,6 +100,21 @@ func replace[V comparable](ctx context.Context, kv scim.KV, before, now map[scim
 	}
 	return nil
 }
+
+// held is the run whose undoing holds scheduled runs back, "" for none.
+func (m *memory) held(ctx context.Context) (string, error) {
+	id, err := m.holds().Get(ctx, "undone")
+	if errors.Is(err, scim.ErrNotFound) {
+		return "", nil
+	}
+	return string(id), err
+}
+
+func (m *memory) holdBack(ctx context.Context, undone string) error {
+	return m.holds().Put(ctx, "undone", []byte(undone), nil)
+}
+
+func (m *memory) letGo(ctx context.Context) error { return m.holds().Delete(ctx, "undone") }
 
 // bury keeps the id of a resource that is about to be deleted, for its return; exhume forgets it.
 func (m *memory) bury(ctx context.Context, c *Change) error {

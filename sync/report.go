@@ -3,6 +3,8 @@ package sync
 import (
 	"encoding/json"
 	"time"
+
+	"rollcall/scim"
 )
 
 // Result is how a run ended. It never says more than is true: one entry that could not be
@@ -66,6 +68,10 @@ type Report struct {
 	Plan      string `json:"plan,omitempty"`
 	Approved  bool   `json:"approved,omitempty"`
 	AppliedAs string `json:"appliedAs,omitempty"`
+	Undoes    string `json:"undoes,omitempty"` // the run that this one was to take back
+	// FeedFrom and FeedTo are the numbers of the newest change in the feed before and after the run.
+	FeedFrom scim.Version `json:"feedFrom,omitempty"`
+	FeedTo   scim.Version `json:"feedTo,omitempty"`
 	// Hash is of all planned changes: of a plan, and of a run that was blocked or applied a plan.
 	Hash     string    `json:"hash,omitempty"`
 	Progress *Progress `json:"progress,omitempty"` // while it is running, from the process that runs it
@@ -117,7 +123,7 @@ type Counts struct {
 type Problem struct {
 	DN        string `json:"dn"`
 	ID        string `json:"externalId,omitempty"`
-	Kind      string `json:"kind"` // "entry", "invalid", "conflict", "member", "refused"
+	Kind      string `json:"kind"` // "entry", "invalid", "conflict", "refused"; of an undo "changed"
 	Attribute string `json:"attribute,omitempty"`
 	Reason    string `json:"reason"`
 	Remedy    string `json:"remedy"`

@@ -50,6 +50,9 @@ func (r *Report) writeHead(w io.Writer) {
 		fmt.Fprintf(w, ", %v", r.Finished.Sub(r.Started).Round(time.Millisecond))
 	}
 	fmt.Fprintf(w, ": %s\n", r.Result)
+	if r.Undoes != "" {
+		fmt.Fprintf(w, "Takes back run %s\n", r.Undoes)
+	}
 	if r.Error != "" {
 		fmt.Fprintf(w, "! %s\n", clean(r.Error))
 	}
@@ -154,6 +157,10 @@ func (r *Report) writeSum(w io.Writer) {
 		fmt.Fprintf(w, ", %d deleted", t.Deleted)
 	}
 	fmt.Fprintf(w, "; members +%d −%d.\n", t.MembersAdded, t.MembersRemoved)
+	if r.Trigger == Undoing {
+		fmt.Fprintf(w, "%s left as they are.\n", plural(r.ErrorCount, "resource"))
+		return
+	}
 	fmt.Fprintf(w, "Source: %s, %s, %d unchanged", plural(n.Users, "user"), plural(n.Groups, "group"), n.Unchanged)
 	more := func(count int, text string) {
 		if count > 0 {

@@ -17,6 +17,7 @@ type run struct {
 	meter   *meter
 	planner *planner
 	planned *Plan
+	held    bool // scheduled runs are held back until this one is applied
 
 	mu   sync.Mutex      // guards lost, and the report while changes are compared and applied
 	lost map[string]bool // ids of resources that were to be made, and cannot be

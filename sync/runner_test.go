@@ -193,6 +193,16 @@ func TestChainOfRenames(t *testing.T) {
 	b.idle()
 }
 
+// Whoever gives up a name may be disabled by the same change.
+func TestChainOfRenamesWithADisabledEnd(t *testing.T) {
+	b := newBench(t, person("1", "userName", "a"), person("2", "userName", "b"))
+	b.run(OK)
+	b.source.entries = []Entry{person("1", "userName", "b"), person("2", "userName", "c", "active", false)}
+	b.run(OK)
+	equal(t, "userName of 1", b.find("User", "1").UserName(), "b")
+	b.idle()
+}
+
 func TestAttributesOfOthersAreKept(t *testing.T) {
 	b := newBench(t, person("ada", "title", "Countess", "name", map[string]any{"givenName": "Ada"},
 		scim.EnterpriseURN, map[string]any{"department": "Engines"}))

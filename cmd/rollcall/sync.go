@@ -13,7 +13,7 @@ import (
 
 func (c *cli) syncCommand() *cobra.Command {
 	return c.group("sync", "Bring people and groups in from the sources",
-		c.syncPlanCommand(), c.syncApplyCommand(), c.syncRunCommand(), c.syncApproveCommand(), c.syncCancelCommand(),
+		c.syncPlanCommand(), c.syncApplyCommand(), c.syncRunCommand(), c.syncApproveCommand(), c.syncUndoCommand(), c.syncCancelCommand(),
 		c.syncListCommand(), c.syncShowCommand())
 }
 
@@ -112,6 +112,20 @@ lead to just the same changes, nothing is applied, and what has moved is listed.
 		Example: `  rollcall sync show last       # look at it first
   rollcall sync approve last`,
 	}, func(id string) string { return runPath(id, "approve") })
+}
+
+func (c *cli) syncUndoCommand() *cobra.Command {
+	return c.orderCommand(&cobra.Command{
+		Use: "undo RUN", Short: "Take back what a run did", Args: argsOf("a RUN, the name of a source for its newest run, or last"),
+		Long: `Take back what a run did: each person and group becomes what it was before, where nobody has
+changed it since. What somebody has changed is left as it is and listed (exit code 4). From then
+on scheduled runs of the source that would change anything wait for you: put the directory or the
+settings right, and run the source by hand.
+
+` + runExits,
+		Example: `  rollcall sync list --source corp
+  rollcall sync undo 0199d2c1-7f3a-7c7e-8a51-3a9be0c5a7b2`,
+	}, func(id string) string { return runPath(id, "undo") })
 }
 
 func (c *cli) syncCancelCommand() *cobra.Command {

@@ -113,6 +113,18 @@ func TestPlanApplyApprove(t *testing.T) {
 			if code, _, errs := s.cli("sync", "cancel", "corp"); code != exitFailed || !strings.Contains(errs, "is over") {
 				t.Errorf("sync cancel of a run that is over = %d %s, want %d", code, errs, exitFailed)
 			}
+			before := s.total("/scim/v2/Users?count=0&filter=active+eq+false")
+			ldif.put(998, "Clerk")
+			run := s.syncJSON(exitDone, "run", "corp")
+			if r := s.syncJSON(exitDone, "undo", run.ID); r.Counts.Enabled != 2 || r.Counts.Updated != 1 || r.Undoes != run.ID {
+				t.Errorf("sync undo: %+v, want 2 enabled and 1 updated", r.Counts)
+			}
+			if n := s.total("/scim/v2/Users?count=0&filter=active+eq+false"); n != before {
+				t.Errorf("%d are disabled after undo, want %d as before", n, before)
+			}
+			if n := s.total(`/scim/v2/Users?count=0&filter=title+eq+"Boss"`); n != 1 {
+				t.Errorf("the old title is not back")
+			}
 			code, out, _ := s.cli("sync", "list", "--source", "corp", "--plans")
 			if code != exitDone || strings.Count(out, "\n") < 4 {
 				t.Errorf("sync list --plans = %d\n%s", code, out)

@@ -49,6 +49,9 @@ func (r *fakeRunner) Apply(ctx context.Context, _ string) (*dirsync.Report, erro
 func (r *fakeRunner) Approve(ctx context.Context, _ string) (*dirsync.Report, error) {
 	return r.Run(ctx, dirsync.Approval)
 }
+func (r *fakeRunner) Undo(ctx context.Context, _ string) (*dirsync.Report, error) {
+	return r.Run(ctx, dirsync.Undoing)
+}
 func (r *fakeRunner) Cancel(context.Context, string) error { return r.err }
 func (r *fakeRunner) Progress() *dirsync.Progress          { return nil }
 func (r *fakeRunner) Plans(context.Context, int) ([]*dirsync.Report, error) {

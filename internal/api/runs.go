@@ -36,6 +36,7 @@ func (a *api) syncRoutes() (quick, slow map[string]handler) {
 		"POST /api/v1/sync/plans/{id}/apply":   a.order(Runner.Apply),
 		"POST /api/v1/sync/plans/{id}/approve": approve,
 		"POST /api/v1/sync/runs/{id}/approve":  approve,
+		"POST /api/v1/sync/runs/{id}/undo":     a.order(Runner.Undo),
 	}
 	return quick, slow
 }

@@ -30,6 +30,7 @@ type Runner interface {
 	Run(ctx context.Context, trigger dirsync.Trigger) (*dirsync.Report, error)
 	Apply(ctx context.Context, id string) (*dirsync.Report, error)
 	Approve(ctx context.Context, id string) (*dirsync.Report, error)
+	Undo(ctx context.Context, id string) (*dirsync.Report, error)
 	Cancel(ctx context.Context, id string) error
 	List(ctx context.Context, limit int) ([]*dirsync.Report, error)
 	Plans(ctx context.Context, limit int) ([]*dirsync.Report, error)
