@@ -54,6 +54,7 @@ var importers = map[string][]string{
 	"github.com/elimity-com/scim/schema": {"scim"},
 	"github.com/elimity-com/scim/errors": {"scim/scimhttp"},
 	"golang.org/x/text":                  {"scim"},
+	"github.com/klauspost/compress":      {"store"},
 	"github.com/redis/go-redis/v9":       {"store/redisdb", "bench"},
 	"go.etcd.io/bbolt":                   {"store/boltdb"},
 	"github.com/go-ldap/ldap/v3":         {"ldapsrc", "bench"},

@@ -56,6 +56,8 @@ type Report struct {
 	Edges     int            `json:"edges"`
 	Changes   int            `json:"changes"` // in the feed
 	Locks     int            `json:"locks"`
+	// OldFormat counts the records in a format of older layouts (Store.Migrate). They are sound.
+	OldFormat int `json:"oldFormat,omitempty"`
 }
 
 // Clean tells that nothing was found.
@@ -170,6 +172,9 @@ func (c *fsck) record(raw *Raw) []claim {
 		return nil
 	}
 	c.report.Resources[t.Name]++
+	if oldFormat(raw) {
+		c.report.OldFormat++
+	}
 	if raw.Modified.Before(raw.Created) {
 		c.found(RecordTime, on, "modified %v, created %v", raw.Modified, raw.Created)
 	}

@@ -13,7 +13,7 @@ type prepared struct {
 	commit  *scim.Commit
 	tx      *Tx
 	old     *scim.Stored
-	payload []byte   // of the state after, where it is known beforehand
+	payload []byte   // of the state after, in formatJSON, where it is known beforehand
 	claims  []claim  // those of tx.Claims
 	dropped []string // members that cannot be, whoever else exists
 	rest    []Edge   // own edges beyond MaxEdges
@@ -65,7 +65,7 @@ func (w *Workspace) prepare(ctx context.Context, c *scim.Commit) (*prepared, err
 	if c.Put == nil {
 		return p, p.prepareTouch()
 	}
-	return p, p.preparePut(t)
+	return p, w.preparePut(ctx, t, p)
 }
 
 // MaxRecord bounds what is kept of one resource, members and memberships left out: a page holds a
@@ -73,7 +73,7 @@ func (w *Workspace) prepare(ctx context.Context, c *scim.Commit) (*prepared, err
 const MaxRecord = 1 << 20
 
 // preparePut makes a Tx that writes the record, or touches it where nothing is new.
-func (p *prepared) preparePut(t *scim.ResourceType) error {
+func (w *Workspace) preparePut(ctx context.Context, t *scim.ResourceType, p *prepared) error {
 	c, tx := p.commit, p.tx
 	put := *c.Put
 	put.Ref = c.Ref
@@ -89,7 +89,10 @@ func (p *prepared) preparePut(t *scim.ResourceType) error {
 	if len(p.payload) > MaxRecord {
 		return scim.Errorf(scim.ErrTooLarge, "the attributes of one resource, members left out, have %d bytes; %d are allowed", len(p.payload), MaxRecord)
 	}
-	tx.Op, tx.Payload = OpPut, p.payload
+	if tx.Payload, err = w.pack(ctx, c.Ref, p.payload); err != nil {
+		return err
+	}
+	tx.Op = OpPut
 	tx.Named, tx.Name = len(t.MemberTypes) > 0, put.DisplayName()
 	if p.old != nil {
 		tx.Expect = p.old.Version // claims are a difference to this very state

@@ -18,10 +18,11 @@ import (
 //	nonce     12 chars   of that commit, by which a repeat of it is recognised
 //	created   13 digits  time of the first commit
 //	payload   format byte 'J'; owner and externalId, each as uvarint length and
-//	          bytes; then the attributes as JSON text to the end
+//	          bytes; then the attributes as JSON text to the end. Or format byte '1'; a checksum
+//	          of 4 bytes; the same from the owner on, compressed (compress.go)
 //
-// The format byte leaves room for others (compressed, with a checksum): readers keep
-// knowing every format ever written.
+// Readers know every format ever written; which one is written is the workspace's layout
+// (layout.go).
 const (
 	NonceLen  = 12
 	HeaderLen = 16 + 13 + NonceLen + 13
@@ -29,6 +30,7 @@ const (
 	TouchLen = HeaderLen - 13
 
 	formatJSON = 'J'
+	formatS2   = '1'
 )
 
 // AppendHeader appends the header of a record.
@@ -63,7 +65,7 @@ func parseMilli(digits []byte) (time.Time, error) {
 	return time.UnixMilli(int64(ms)).UTC(), err
 }
 
-// encodePayload is the payload of a resource.
+// encodePayload is the payload of a resource in formatJSON.
 func encodePayload(owner, externalID string, body []byte) []byte {
 	p := make([]byte, 0, 1+2*binary.MaxVarintLen32+len(owner)+len(externalID)+len(body))
 	p = append(p, formatJSON)
@@ -82,11 +84,10 @@ func decodeRecord(raw *Raw) (*scim.Stored, error) {
 	s := &scim.Stored{Header: scim.Header{
 		Ref: raw.Ref, Version: raw.Version, Created: raw.Created, LastModified: raw.Modified,
 	}}
-	p := raw.Payload
-	if len(p) == 0 || p[0] != formatJSON {
-		return nil, scim.Errorf(scim.ErrCorrupt, "%s: unknown record format", raw.Ref)
+	p, err := expand(raw.Ref, raw.Payload)
+	if err != nil {
+		return nil, err
 	}
-	p = p[1:]
 	for _, field := range []*string{&s.Owner, &s.ExternalID} {
 		n, used := binary.Uvarint(p)
 		if used <= 0 || n > uint64(len(p)-used) {

@@ -190,13 +190,14 @@ func validWorkspace(name string) bool {
 
 // Workspace is one workspace's resources and state.
 type Workspace struct {
-	state // its locks and key-value spaces
-	model func(context.Context, string) (*scim.Model, error)
-	log   *slog.Logger
-	keep  uint64 // changes in the feed
-	image uint64 // changes with images
-	find  searcher
-	seen  atomic.Uint64 // the highest number that a commit of ours was given
+	state  // its locks and key-value spaces
+	model  func(context.Context, string) (*scim.Model, error)
+	log    *slog.Logger
+	keep   uint64 // changes in the feed
+	image  uint64 // changes with images
+	find   searcher
+	layout atomic.Pointer[layoutSeen]
+	seen   atomic.Uint64 // the highest number that a commit of ours was given
 }
 
 var (

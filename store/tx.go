@@ -211,6 +211,9 @@ type Backend interface {
 	// Apply executes each Tx, atomically each, in no promised order. One failing does not
 	// affect the others. It never tries again by itself.
 	Apply(ctx context.Context, txs []*Tx) []TxResult
+	// Rewrite replaces the payloads of records that still have the version and the nonce given:
+	// the same content in another format. It makes no version and no feed entry.
+	Rewrite(ctx context.Context, ws string, records []Raw) error
 	Reader
 	Scanner
 	KeyValues

@@ -41,6 +41,32 @@ func (b *Backend) Apply(ctx context.Context, txs []*store.Tx) []store.TxResult {
 	return results
 }
 
+// Rewrite replaces payloads.
+func (b *Backend) Rewrite(ctx context.Context, ws string, records []store.Raw) error {
+	return b.do(ctx, func(btx *bbolt.Tx) error {
+		w, err := workspace(btx, ws)
+		if err != nil {
+			return err
+		}
+		bucket := w.Bucket(recordsBucket)
+		for _, r := range records {
+			key := []byte(r.Ref.String())
+			v := bucket.Get(key)
+			if v == nil {
+				continue
+			}
+			if is := store.ParseRecord(r.Ref, v); is.Damage != "" || is.Version != r.Version || is.Nonce != r.Nonce {
+				continue
+			}
+			v = append(bytes.Clone(v[:store.HeaderLen]), r.Payload...)
+			if err := bucket.Put(key, v); err != nil {
+				return writeError{err}
+			}
+		}
+		return nil
+	})
+}
+
 // apply is one Tx under way.
 type apply struct {
 	tx      *store.Tx

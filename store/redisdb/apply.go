@@ -2,6 +2,8 @@ package redisdb
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -123,6 +125,25 @@ func request(tx *store.Tx) ([]string, []any) {
 		}
 	}
 	return keys, args
+}
+
+// Rewrite replaces payloads.
+func (b *Backend) Rewrite(ctx context.Context, ws string, records []store.Raw) error {
+	if err := b.Safe(); err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(records, 256) {
+		var keys []string
+		var args []any
+		for _, r := range batch {
+			keys = append(keys, recordKey(ws, r.Ref))
+			args = append(args, fmt.Sprintf("%016d", uint64(r.Version)), r.Nonce, r.Payload)
+		}
+		if err := b.eval(ctx, rewriteScript, keys, args...).Err(); err != nil {
+			return failed(ctx, "rewrite records", err)
+		}
+	}
+	return nil
 }
 
 func flag(b bool) string {

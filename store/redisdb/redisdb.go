@@ -125,11 +125,14 @@ var (
 	followLua string
 	//go:embed member.lua
 	memberLua string
+	//go:embed rewrite.lua
+	rewriteLua string
 
-	commitScript = redis.NewScript(commitLua)
-	findScript   = redis.NewScript(findLua)
-	followScript = redis.NewScript(followLua)
-	memberScript = redis.NewScript(memberLua)
+	commitScript  = redis.NewScript(commitLua)
+	findScript    = redis.NewScript(findLua)
+	followScript  = redis.NewScript(followLua)
+	memberScript  = redis.NewScript(memberLua)
+	rewriteScript = redis.NewScript(rewriteLua)
 )
 
 // eval runs a script by its hash, and sends its text where Redis does not know it (any

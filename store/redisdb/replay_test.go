@@ -41,6 +41,12 @@ func newLossy(t *testing.T, timeout time.Duration) *lossy {
 	l := &lossy{TB: t, proxy: proxy}
 	_, l.far = open(proxy.Addr(), timeout)
 	l.store, l.near = open(server.Addr(), 0)
+	// The first change of all reads the workspace's layout: a test is about the replies behind it.
+	first := &scim.Commit{Ref: scim.Ref{Type: "User", ID: "first"}, Put: &scim.Resource{Attributes: map[string]any{"userName": "first"}}}
+	l.must(l.near.Commit(t.Context(), first))
+	if _, err := l.far.Commit(t.Context(), first); !errors.Is(err, scim.ErrVersionMismatch) {
+		t.Fatalf("Commit() again = %v, want ErrVersionMismatch", err)
+	}
 	t.Cleanup(func() { storetest.CheckClean(t, context.Background(), l.store) })
 	return l
 }

@@ -28,7 +28,7 @@ func Run(t *testing.T, open Open) {
 		cases []testCase
 	}{
 		{"Read", readCases}, {"Commit", commitCases}, {"Members", memberCases}, {"Feed", feedCases}, {"Images", imageCases},
-		{"Query", queryCases}, {"Cursor", cursorCases}, {"Concurrent", concurrentCases}, {"State", stateCases}, {"Replay", replayCases},
+		{"Query", queryCases}, {"Cursor", cursorCases}, {"Concurrent", concurrentCases}, {"State", stateCases}, {"Replay", replayCases}, {"Migrate", migrateCases},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
