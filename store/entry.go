@@ -3,6 +3,7 @@ package store
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"rollcall/scim"
 )
@@ -38,6 +39,39 @@ func ParseEdges(s string) []scim.EdgeChange {
 		}
 	}
 	return edges
+}
+
+// FeedRow is a feed entry as a backend keeps it, without its number.
+type FeedRow struct {
+	Op     string `json:"o"`
+	Ref    string `json:"r"`
+	Before uint64 `json:"b,omitempty"`
+	Milli  int64  `json:"t"`
+	Nonce  string `json:"n"`
+	Actor  string `json:"a,omitempty"`
+	Client string `json:"c,omitempty"`
+	Req    string `json:"q,omitempty"`
+	Edges  string `json:"m,omitempty"` // AppendEdges
+	Groups string `json:"g,omitempty"` // separated by spaces
+	Attrs  string `json:"d,omitempty"` // ChangedText
+}
+
+// Entry reads the row.
+func (r *FeedRow) Entry(n scim.Version) (Entry, error) {
+	ref, ok := ParseRef(r.Ref)
+	if !ok || n == 0 {
+		return Entry{}, scim.Errorf(scim.ErrCorrupt, "feed entry %d cannot be read", n)
+	}
+	changed, became := ParseChanged(r.Attrs)
+	return Entry{
+		Change: scim.Change{
+			Version: n, Before: scim.Version(r.Before), Op: r.Op, Ref: ref,
+			Time: time.UnixMilli(r.Milli).UTC(), Actor: r.Actor, Client: r.Client, RequestID: r.Req,
+			Edges: ParseEdges(r.Edges), Groups: ParseRefs(r.Groups),
+			Attributes: changed, Became: became,
+		},
+		Nonce: r.Nonce,
+	}, nil
 }
 
 func numbersOf(entries []Entry) []scim.Version {

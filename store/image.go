@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 
 	"rollcall/scim"
 )
@@ -67,4 +68,34 @@ func resourceOf(raw *Raw) (*scim.Resource, error) {
 		return nil, err
 	}
 	return s.Resource()
+}
+
+// Encode is the images as bytes: the resource, the record before and the record after, the first
+// two with their lengths (uvarint) in front.
+func (r *RawImages) Encode() []byte {
+	ref := r.Ref.String()
+	v := make([]byte, 0, 2*binary.MaxVarintLen32+len(ref)+len(r.Old)+len(r.New))
+	v = append(binary.AppendUvarint(v, uint64(len(ref))), ref...)
+	v = append(binary.AppendUvarint(v, uint64(len(r.Old))), r.Old...)
+	return append(v, r.New...)
+}
+
+// ParseImages reads what Encode wrote.
+func ParseImages(n scim.Version, v []byte) (RawImages, error) {
+	text, rest, ok := cutBytes(v)
+	ref, isRef := ParseRef(string(text))
+	old, new, whole := cutBytes(rest)
+	if !ok || !isRef || !whole {
+		return RawImages{}, scim.Errorf(scim.ErrCorrupt, "the images of change %d cannot be read", n)
+	}
+	return RawImages{Version: n, Ref: ref, Old: old, New: new}, nil
+}
+
+// cutBytes reads bytes with their length in front.
+func cutBytes(v []byte) (text, rest []byte, ok bool) {
+	n, used := binary.Uvarint(v)
+	if used <= 0 || n > uint64(len(v)-used) {
+		return nil, nil, false
+	}
+	return v[used : used+int(n)], v[used+int(n):], true
 }

@@ -89,12 +89,11 @@ func decodeRecord(raw *Raw) (*scim.Stored, error) {
 		return nil, err
 	}
 	for _, field := range []*string{&s.Owner, &s.ExternalID} {
-		n, used := binary.Uvarint(p)
-		if used <= 0 || n > uint64(len(p)-used) {
+		text, rest, ok := cutBytes(p)
+		if !ok {
 			return nil, scim.Errorf(scim.ErrCorrupt, "%s: record is cut short", raw.Ref)
 		}
-		*field = string(p[used : used+int(n)])
-		p = p[used+int(n):]
+		*field, p = string(text), rest
 	}
 	s.Body = p
 	return s, nil

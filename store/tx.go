@@ -216,6 +216,7 @@ type Backend interface {
 	Rewrite(ctx context.Context, ws string, records []Raw) error
 	Reader
 	Scanner
+	Copier
 	KeyValues
 	Locks
 	Close() error

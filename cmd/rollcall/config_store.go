@@ -136,16 +136,26 @@ func (l *loader) movePassword() {
 		l.bad("store.url", "Keep one", "it holds a password, and store.password is set too")
 		return
 	}
-	u := l.config.Store.URL
-	at := strings.LastIndexByte(u, '@')
-	user := strings.Index(u, "://") + len("://")
-	colon := user + strings.IndexByte(u[user:at], ':')
-	l.config.Store.URL = u[:colon] + u[at:]
-	if colon == user { // no user either
-		l.config.Store.URL = u[:user] + u[at+1:]
-	}
+	l.config.Store.URL = withoutPassword(l.config.Store.URL)
 	l.config.Store.Password = NewSecret(password)
 	l.origins.origins["store.password"] = l.origins.Of("store.url")
+}
+
+// withoutPassword is a store URL without the password in it.
+func withoutPassword(u string) string {
+	at := strings.LastIndexByte(u, '@')
+	user := strings.Index(u, "://") + len("://")
+	if at < user {
+		return u
+	}
+	colon := strings.IndexByte(u[user:at], ':')
+	switch {
+	case colon < 0:
+		return u
+	case colon == 0: // no user either
+		return u[:user] + u[at+1:]
+	}
+	return u[:user+colon] + u[at:]
 }
 
 // checkStore checks the store's settings.

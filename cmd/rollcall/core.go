@@ -54,6 +54,9 @@ func openCore(ctx context.Context, config *Config, files fs.FS, log *slog.Logger
 		"Tolerances that a client made use of, by name (docs/clients-behaviour.md).", "client", "quirk")
 	c.schemas = c.newRegistry()
 	c.store = store.New(store.Config{Backend: backend, Logger: log, FeedKeep: uint64(config.Store.FeedKeep), ImageKeep: config.Store.imageKeep(), Model: c.schemas.Load})
+	if err := c.checkStore(ctx); err != nil {
+		return nil, errors.Join(err, backend.Close())
+	}
 	if err := c.build(ctx, files); err != nil {
 		return nil, errors.Join(err, backend.Close())
 	}

@@ -61,7 +61,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVarP(&c.output, "output", "o", "table", "table or json")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.check() }
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.syncCommand(), c.userCommand(), c.groupCommand(),
-		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.configCommand(), c.versionCommand(), c.healthcheckCommand(), c.simulateCommand())
+		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.configCommand(), c.versionCommand(), c.healthcheckCommand(), c.simulateCommand())
 	return root
 }
 

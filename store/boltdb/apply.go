@@ -402,21 +402,6 @@ func release(w *bbolt.Bucket, c store.Claim) error {
 	return nil
 }
 
-// feedRow is a feed entry on disk.
-type feedRow struct {
-	Op     string `json:"o"`
-	Ref    string `json:"r"`
-	Before uint64 `json:"b,omitempty"`
-	Milli  int64  `json:"t"`
-	Nonce  string `json:"n"`
-	Actor  string `json:"a,omitempty"`
-	Client string `json:"c,omitempty"`
-	Req    string `json:"q,omitempty"`
-	Edges  string `json:"m,omitempty"`
-	Groups string `json:"g,omitempty"`
-	Attrs  string `json:"d,omitempty"`
-}
-
 func (a *apply) feedEntry(lost []scim.Ref) []byte {
 	var edges []scim.EdgeChange
 	for _, c := range a.edges {
@@ -428,7 +413,7 @@ func (a *apply) feedEntry(lost []scim.Ref) []byte {
 	for i, g := range lost {
 		groups[i] = g.String()
 	}
-	row, _ := json.Marshal(feedRow{ // cannot fail: strings and numbers
+	row, _ := json.Marshal(store.FeedRow{ // cannot fail: strings and numbers
 		Op: a.tx.ChangeOp(a.record.Version), Ref: a.tx.Ref.String(), Before: uint64(a.record.Version),
 		Milli: a.res.Modified.UnixMilli(), Nonce: a.tx.Nonce,
 		Actor: a.tx.Actor, Client: a.tx.Client, Req: a.tx.RequestID,

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -221,23 +220,12 @@ func (b *Backend) FeedBack(ctx context.Context, ws string, last scim.Version, li
 }
 
 func parseRow(key, value []byte) (store.Entry, error) {
-	var row feedRow
+	var row store.FeedRow
 	n := number(key)
-	err := json.Unmarshal(value, &row)
-	ref, ok := store.ParseRef(row.Ref)
-	if err != nil || !ok || n == 0 {
+	if err := json.Unmarshal(value, &row); err != nil {
 		return store.Entry{}, scim.Errorf(scim.ErrCorrupt, "feed entry %d cannot be read", n)
 	}
-	changed, became := store.ParseChanged(row.Attrs)
-	return store.Entry{
-		Change: scim.Change{
-			Version: scim.Version(n), Before: scim.Version(row.Before), Op: row.Op, Ref: ref,
-			Time: time.UnixMilli(row.Milli).UTC(), Actor: row.Actor, Client: row.Client, RequestID: row.Req,
-			Edges: store.ParseEdges(row.Edges), Groups: store.ParseRefs(row.Groups),
-			Attributes: changed, Became: became,
-		},
-		Nonce: row.Nonce,
-	}, nil
+	return row.Entry(scim.Version(n))
 }
 
 // batch is how many keys a scan reads in one transaction: a reader that stays open

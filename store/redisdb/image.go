@@ -27,13 +27,20 @@ func (b *Backend) ImagesAt(ctx context.Context, ws string, numbers []scim.Versio
 	}
 	for i, n := range numbers {
 		for _, row := range rows[i].Val() {
-			text := func(field string) string { s, _ := row.Values[field].(string); return s }
-			ref, ok := store.ParseRef(text("r"))
-			if !ok {
-				return nil, scim.Errorf(scim.ErrCorrupt, "the images of change %d cannot be read", n)
+			var err error
+			if images[i], err = imagesOf(n, row); err != nil {
+				return nil, err
 			}
-			images[i] = store.RawImages{Version: n, Ref: ref, Old: []byte(text("o")), New: []byte(text("w"))}
 		}
 	}
 	return images, nil
+}
+
+func imagesOf(n scim.Version, row redis.XMessage) (store.RawImages, error) {
+	text := func(field string) string { s, _ := row.Values[field].(string); return s }
+	ref, ok := store.ParseRef(text("r"))
+	if !ok {
+		return store.RawImages{}, scim.Errorf(scim.ErrCorrupt, "the images of change %d cannot be read", n)
+	}
+	return store.RawImages{Version: n, Ref: ref, Old: []byte(text("o")), New: []byte(text("w"))}, nil
 }

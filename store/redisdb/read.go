@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -289,25 +288,37 @@ func (b *Backend) FeedBack(ctx context.Context, ws string, last scim.Version, li
 
 func entriesOf(rows []redis.XMessage) ([]store.Entry, error) {
 	var entries []store.Entry
-	for _, row := range rows {
-		text := func(field string) string { s, _ := row.Values[field].(string); return s }
-		n, err1 := strconv.ParseUint(strings.TrimSuffix(row.ID, "-0"), 10, 64)
-		before, err2 := strconv.ParseUint(text("b"), 10, 64)
-		ms, err3 := strconv.ParseInt(text("t"), 10, 64)
-		ref, ok := store.ParseRef(text("r"))
-		if err1 != nil || err2 != nil || err3 != nil || !ok {
-			return nil, scim.Errorf(scim.ErrCorrupt, "feed entry %s cannot be read", row.ID)
+	for _, message := range rows {
+		n, row, err := feedRow(message)
+		if err != nil {
+			return nil, err
 		}
-		changed, became := store.ParseChanged(text("d"))
-		entries = append(entries, store.Entry{
-			Change: scim.Change{
-				Version: scim.Version(n), Before: scim.Version(before), Op: text("o"), Ref: ref,
-				Time: time.UnixMilli(ms).UTC(), Actor: text("a"), Client: text("c"), RequestID: text("q"),
-				Edges: store.ParseEdges(text("m")), Groups: store.ParseRefs(text("g")),
-				Attributes: changed, Became: became,
-			},
-			Nonce: text("n"),
-		})
+		e, err := row.Entry(n)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// feedRow reads an entry of the stream.
+func feedRow(m redis.XMessage) (scim.Version, store.FeedRow, error) {
+	text := func(field string) string { s, _ := m.Values[field].(string); return s }
+	n, err1 := numberOf(m.ID)
+	before, err2 := strconv.ParseUint(text("b"), 10, 64)
+	ms, err3 := strconv.ParseInt(text("t"), 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil {
+		return 0, store.FeedRow{}, scim.Errorf(scim.ErrCorrupt, "feed entry %s cannot be read", m.ID)
+	}
+	return n, store.FeedRow{
+		Op: text("o"), Ref: text("r"), Before: before, Milli: ms, Nonce: text("n"), Actor: text("a"), Client: text("c"),
+		Req: text("q"), Edges: text("m"), Groups: text("g"), Attrs: text("d"),
+	}, nil
+}
+
+// numberOf is the number in the id of a stream's entry.
+func numberOf(id string) (scim.Version, error) {
+	n, err := strconv.ParseUint(strings.TrimSuffix(id, "-0"), 10, 64)
+	return scim.Version(n), err
 }
