@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/scim"
 )
 
 // A search was whole only if the server said so: SearchResultDone with success and, where
@@ -31,7 +33,9 @@ type request struct {
 // search runs a search to its proven end and passes each entry to each, whose bytes it may
 // use until it returns. When each returns false the search ends at once without an error,
 // and the connection is good for nothing more.
-func (c *conn) search(ctx context.Context, req request, each func(body []byte) bool) error {
+func (c *conn) search(ctx context.Context, req request, each func(body []byte) bool) (err error) {
+	ctx, over := scim.Step(ctx, "ldap.search")
+	defer func() { over(err) }()
 	paged := req.pageSize > 0 && (c.paging || !c.controls)
 	var cookie []byte
 	refs := 0

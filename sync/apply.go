@@ -55,10 +55,10 @@ func (t *run) apply(ctx context.Context, lock scim.Lock) error {
 			people = append(people, c)
 		}
 	}
-	if err := t.phase("users", len(people), func() error { return a.all(ctx, people) }); err != nil {
+	if err := t.phase(ctx, "users", len(people), func(ctx context.Context) error { return a.all(ctx, people) }); err != nil {
 		return err
 	}
-	err := t.phase("groups", len(groups), func() error {
+	err := t.phase(ctx, "groups", len(groups), func(ctx context.Context) error {
 		if err := a.all(ctx, groups); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (t *run) apply(ctx context.Context, lock scim.Lock) error {
 		return err
 	}
 	if len(leave) > 0 {
-		if err := t.phase("deletions", len(leave), func() error { return a.all(ctx, leave) }); err != nil {
+		if err := t.phase(ctx, "deletions", len(leave), func(ctx context.Context) error { return a.all(ctx, leave) }); err != nil {
 			return err
 		}
 	}

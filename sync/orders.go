@@ -100,7 +100,9 @@ func (r *Runner) do(ctx context.Context, o order) (*Report, error) {
 	if _, err := r.history.begin(held, t.report); err != nil {
 		return nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
 	}
-	r.log.Info("run started", "run", t.report.ID, "trigger", o.trigger)
+	held, over := scim.Step(held, "sync.run")
+	r.log.InfoContext(held, "run started", "run_id", t.report.ID, "trigger", o.trigger)
+	r.config.Observe(t.report)
 	var stop func()
 	t.meter, stop = r.meters.start(t.report.ID)
 	defer stop()
@@ -110,7 +112,9 @@ func (r *Runner) do(ctx context.Context, o order) (*Report, error) {
 	t.end(heeding, err)
 	end()
 	t.report.FeedTo = r.feedEnd(r.actor(held, t.report))
-	r.logEnd(t.report)
+	over(err)
+	r.logEnd(held, t.report)
+	r.config.Observe(t.report)
 	t.keep(ctx)
 	return t.report, nil
 }
@@ -178,7 +182,7 @@ func (t *run) keep(ctx context.Context) {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := t.history.put(last, t.report); err != nil {
-		t.log.Error("the run's report could not be kept", "run", t.report.ID, "error", err)
+		t.log.Error("the run's report could not be kept", "run_id", t.report.ID, "error", err)
 	}
 }
 

@@ -38,10 +38,12 @@ func (r *Runner) newRun(trigger Trigger) *run {
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 // phase does one step, of so many parts, and notes the time it took.
-func (t *run) phase(name string, total int, step func() error) error {
+func (t *run) phase(ctx context.Context, name string, total int, step func(context.Context) error) error {
 	begin := time.Now()
 	t.meter.begin(name, total)
-	err := step()
+	ctx, over := scim.Step(ctx, "sync."+name)
+	err := step(ctx)
+	over(err)
 	t.report.Phases = append(t.report.Phases, Phase{Name: name, Duration: time.Since(begin)})
 	return err
 }
@@ -49,18 +51,18 @@ func (t *run) phase(name string, total int, step func() error) error {
 // plan makes the plan and lets the guard judge it.
 func (t *run) plan(ctx context.Context) error {
 	var open []*Change
-	if err := t.phase("owned", 0, func() error { return t.readOwned(ctx) }); err != nil {
+	if err := t.phase(ctx, "owned", 0, t.readOwned); err != nil {
 		return err
 	}
 	expected := 0 // as many as there were
 	for _, n := range t.planner.plan.Types {
 		expected += n.Present
 	}
-	if err := t.phase("read", expected, func() error { return t.readSource(ctx) }); err != nil {
+	if err := t.phase(ctx, "read", expected, t.readSource); err != nil {
 		return err
 	}
 	open = t.planner.end()
-	if err := t.phase("compare", len(open), func() error { return t.compare(ctx, open) }); err != nil {
+	if err := t.phase(ctx, "compare", len(open), func(ctx context.Context) error { return t.compare(ctx, open) }); err != nil {
 		return err
 	}
 	t.planned = t.planner.close(open)

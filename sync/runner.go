@@ -30,6 +30,9 @@ type Config struct {
 	Jitter         time.Duration // a scheduled run starts later by a share of this, fixed for the name
 	Holder         string        // who this process is, for others who want the lock
 	Logger         *slog.Logger
+	// Observe is told of each run when it begins, with the result Running, and when it ended; nil
+	// for nobody. The report is not to be changed.
+	Observe func(*Report)
 }
 
 var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
@@ -82,6 +85,9 @@ func New(c Config) (*Runner, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Observe == nil {
+		c.Observe = func(*Report) {}
+	}
 	log := c.Logger.With("source", c.Name)
 	return &Runner{config: c, mapping: m, log: log,
 		history:  &history{state: c.State, source: c.Name, what: "run", keep: keptRuns},
@@ -126,7 +132,7 @@ func (r *Runner) actor(ctx context.Context, report *Report) context.Context {
 	})
 }
 
-func (r *Runner) logEnd(report *Report) {
+func (r *Runner) logEnd(ctx context.Context, report *Report) {
 	level := slog.LevelInfo
 	switch report.Result {
 	case Partial, Blocked:
@@ -135,7 +141,7 @@ func (r *Runner) logEnd(report *Report) {
 		level = slog.LevelError
 	}
 	c := report.Counts
-	r.log.Log(context.Background(), level, "run ended", "run", report.ID, "result", report.Result, "failure", report.Failure,
+	r.log.Log(ctx, level, "run ended", "run_id", report.ID, "result", report.Result, "failure", report.Failure,
 		"error", report.Error, "took", report.Finished.Sub(report.Started), "users", c.Users, "groups", c.Groups,
 		"created", c.Created, "updated", c.Updated, "disabled", c.Disabled, "enabled", c.Enabled, "deleted", c.Deleted, "errors", report.ErrorCount)
 }

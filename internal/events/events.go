@@ -55,6 +55,8 @@ type Config struct {
 	Holder string
 	Now    func() time.Time // nil for time.Now
 	Logger *slog.Logger
+	// Observe is told how each delivery was taken: ok, failed, refused; nil for nobody.
+	Observe func(workspace, stream, result string)
 }
 
 // Transmitter delivers the events of every stream. It is safe for concurrent use.

@@ -60,6 +60,9 @@ func (t *Transmitter) step(ctx context.Context, s *Stream) (wait time.Duration, 
 		if ctx.Err() != nil {
 			return 0, errors.Join(ctx.Err(), t.keep(ctx, s, p, old))
 		}
+		if t.Observe != nil {
+			t.Observe(s.Workspace, s.Name, out.word())
+		}
 		if !out.ok && !out.refused {
 			t.failed(s, p, out)
 			if err := t.giveUp(ctx, s, p, list[i].change.Version, out.reason); err != nil {
@@ -162,6 +165,16 @@ type outcome struct {
 	refused    bool // the receiver will never take this one
 	reason     string
 	retryAfter time.Duration
+}
+
+func (o outcome) word() string {
+	switch {
+	case o.ok:
+		return "ok"
+	case o.refused:
+		return "refused"
+	}
+	return "failed"
 }
 
 // deliver sends one message.

@@ -39,6 +39,7 @@ const (
 func (x *exchange) authenticate() error {
 	actor, bare, err := x.h.signIn(x.ctx, x.r)
 	if err != nil {
+		x.refused = refusal(err)
 		switch {
 		case errors.Is(err, errNoToken):
 			x.challenge = challengeNone

@@ -47,6 +47,8 @@ type Config struct {
 	CursorTimeout time.Duration
 	// Quirk is told of each tolerance that a client used, by name (see quirks.go).
 	Quirk func(client, quirk string)
+	// Observe is told of each answer, once it is over; nil for nobody.
+	Observe func(context.Context, Observed)
 	// NewRequestID makes the id of a request that brought none.
 	NewRequestID func() string
 	Logger       *slog.Logger // nil logs nothing
@@ -169,6 +171,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Quirk == nil {
 		c.Quirk = func(string, string) {}
+	}
+	if c.Observe == nil {
+		c.Observe = func(context.Context, Observed) {}
 	}
 	if c.NewRequestID == nil {
 		c.NewRequestID = newRequestID

@@ -128,6 +128,7 @@ func (x *exchange) wireError(err error) (wire.ScimError, *scim.Error) {
 // is for the client to read; any other text may name what is inside.
 func (x *exchange) respond(err error) {
 	out, detailed := x.wireError(err)
+	x.scimType = string(out.ScimType)
 	h := x.w.Header()
 	h.Del("Etag") // of a resource that is not answered after all
 	h.Del("Location")

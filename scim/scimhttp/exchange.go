@@ -30,6 +30,8 @@ type exchange struct {
 
 	actor     *scim.Actor
 	challenge string // WWW-Authenticate of a refusal
+	refused   string // why it was not signed in
+	scimType  string // of the error that is answered
 	workspace string
 	base      string // URL in front of the endpoints: "https://example.com/scim/v2"
 	store     scim.Store

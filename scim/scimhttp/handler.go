@@ -61,6 +61,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.requestID = x.newRequestID()
 	w.Header()["X-Request-Id"] = []string{x.requestID}
 	w.Header()["Vary"] = varies
+	defer x.observe()
 	defer x.log()
 	defer x.recover()
 	if err := x.serve(); err != nil {
