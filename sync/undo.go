@@ -167,7 +167,7 @@ func (t *run) undo(ctx context.Context, lock scim.Lock, changed []chain) error {
 		if len(step.chains) == 0 {
 			continue
 		}
-		if err := t.phase(step.name, len(step.chains), func() error { return u.all(ctx, step.chains) }); err != nil {
+		if err := t.phase(ctx, step.name, len(step.chains), func(ctx context.Context) error { return u.all(ctx, step.chains) }); err != nil {
 			return err
 		}
 	}

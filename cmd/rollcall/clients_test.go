@@ -98,7 +98,7 @@ func rowOf(t *testing.T) clientRow {
 // quirks lists what /metrics tells of this client.
 func (s *idp) quirks() []string {
 	w := httptest.NewRecorder()
-	(&ops.Health{Counters: []*ops.Counter{s.core.quirks}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	(&ops.Health{Metrics: s.core.metrics}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	var names []string
 	for line := range strings.Lines(w.Body.String()) {
 		if name, ok := strings.CutPrefix(line, `rollcall_patch_quirks_total{client="idp",quirk="`); ok {

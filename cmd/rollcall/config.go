@@ -36,6 +36,7 @@ type Config struct {
 type ServerConfig struct {
 	Listen    string `key:"listen"`     // SCIM, API, console
 	OpsListen string `key:"ops_listen"` // health and metrics, without authentication
+	Profile   bool   `key:"pprof"`      // /debug/pprof on OpsListen too
 	// BaseURL is what clients see in Location and meta.location; "" takes it from each request.
 	// It never ends in a slash.
 	BaseURL string `key:"base_url"`
@@ -71,6 +72,7 @@ type BootstrapConfig struct {
 type LoggingConfig struct {
 	Level  string `key:"level" enum:"debug,info,warn,error"`
 	Format string `key:"format" enum:"auto,text,json"` // auto: text on a terminal
+	PII    string `key:"pii" enum:"mask,full"`         // mask: no names of people
 }
 
 // SlogLevel is Level for slog.
@@ -185,7 +187,7 @@ func defaultConfig() *Config {
 	return &Config{
 		Server:  ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090"},
 		Store:   StoreConfig{URL: "bolt:rollcall.db", FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep},
-		Logging: LoggingConfig{Level: "info", Format: "auto"},
+		Logging: LoggingConfig{Level: "info", Format: "auto", PII: "mask"},
 		Sources: map[string]*SourceConfig{},
 		Clients: map[string]*ClientConfig{},
 		Schemas: map[string]*SchemaConfig{},

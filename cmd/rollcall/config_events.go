@@ -104,6 +104,7 @@ func (c *core) newTransmitter(ctx context.Context) (*events.Transmitter, error) 
 		},
 		State: c.store.State(), Issuer: c.config.issuer(), Streams: streams, AllowNetworks: c.config.Events.AllowNetworks,
 		GiveUpAfter: time.Duration(c.config.Events.GiveUpAfter), Holder: fmt.Sprintf("%s:%d", host, os.Getpid()), Logger: c.log,
+		Observe: c.metrics.Delivered,
 	})
 }
 

@@ -32,7 +32,9 @@ type core struct {
 	schemas  *schemas.Registry
 	accounts *account.Directory
 	sources  map[string]*source
-	quirks   *ops.Counter // tolerances that clients made use of
+	metrics  *ops.Metrics
+	tracing  *ops.Tracing // nil for none
+	lastSeen lastSeen     // clients
 	events   *events.Transmitter
 }
 
@@ -49,11 +51,9 @@ func openCore(ctx context.Context, config *Config, files fs.FS, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	c := &core{config: config, log: log, backend: backend, sources: map[string]*source{}}
-	c.quirks = ops.NewCounter("rollcall_patch_quirks_total",
-		"Tolerances that a client made use of, by name (docs/clients-behaviour.md).", "client", "quirk")
+	c := &core{config: config, log: log, backend: backend, sources: map[string]*source{}, metrics: ops.NewMetrics(version)}
 	c.schemas = c.newRegistry()
-	c.store = store.New(store.Config{Backend: backend, Logger: log, FeedKeep: uint64(config.Store.FeedKeep), ImageKeep: config.Store.imageKeep(), Model: c.schemas.Load})
+	c.store = store.New(store.Config{Backend: observedBackend{backend, c.metrics}, Logger: log, FeedKeep: uint64(config.Store.FeedKeep), ImageKeep: config.Store.imageKeep(), Model: c.schemas.Load})
 	if err := c.checkStore(ctx); err != nil {
 		return nil, errors.Join(err, backend.Close())
 	}
@@ -151,6 +151,7 @@ func (c *core) newRunner(ctx context.Context, s *SourceConfig, files fs.FS) (*di
 	return dirsync.New(dirsync.Config{
 		Name: s.Name, Source: reader, Target: target, State: state, Model: model, Workspace: s.Workspace,
 		Policy: s.Policy(), Schedule: schedule, Jitter: time.Duration(s.Jitter), Logger: c.log,
+		Observe: c.observeRun,
 	})
 }
 
@@ -191,7 +192,7 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 			return opened(c.accounts.Workspace(ctx, name))
 		},
 		Auth: auth, OAuth2: true, Basic: c.config.basicIsOn(), BaseURL: c.config.Server.BaseURL, TrustedProxies: c.config.Server.TrustedProxies,
-		Policy: c.policy, Quirk: func(client, quirk string) { c.quirks.Add(client, quirk) }, Computed: c.accounts.ShowOwnership,
+		Policy: c.policy, Quirk: c.metrics.Quirk, Observe: c.observeSCIM, Computed: c.accounts.ShowOwnership,
 		CursorKey: cursors, Logger: c.log,
 	})
 	if err != nil {
@@ -206,26 +207,26 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 		sources[name] = api.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule,
 			Next: func() time.Time { return s.runner.Next(time.Now()) }}
 	}
-	calls := api.New(api.Config{Accounts: c.accounts, SignIn: scimHandler.SignIn, Schemas: c.schemas, Explain: c.explain, Sources: sources, Events: c.events, Lifetime: lifetime, Logger: c.log})
+	calls := api.New(api.Config{Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), Schemas: c.schemas, Explain: c.explain, Sources: sources, Events: c.events, Lifetime: lifetime, Logger: c.log})
 	oauth := api.NewOAuth(api.OAuthConfig{Accounts: c.accounts, BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Logger: c.log})
 
 	// No http.ServeMux: it would redirect the doubled slashes that some clients send.
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return c.observeTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, "/api/"):
-			calls.ServeHTTP(w, r)
+			c.observed(w, r, "", calls)
 		case path == api.TokenPath || path == api.MetadataPath:
-			oauth.ServeHTTP(w, r)
+			c.observed(w, r, path, oauth)
 		case path == "/.well-known/jwks.json":
-			c.events.JWKS(w, r)
+			c.observed(w, r, path, http.HandlerFunc(c.events.JWKS))
 		case strings.HasPrefix(path, "/console/"):
-			pages.ServeHTTP(w, r)
+			c.observed(w, r, "/console/", pages)
 		case path == "/" || path == "/console":
 			http.Redirect(w, r, "/console/", http.StatusFound)
 		default:
 			scimHandler.ServeHTTP(w, r)
 		}
-	}), nil
+	})), nil
 }
 
 // policy is what the configuration says of the client that calls.

@@ -19,6 +19,7 @@ type cli struct {
 	server     string
 	token      string
 	output     string
+	color      string
 }
 
 // run is the whole program: arguments in, exit code out.
@@ -59,6 +60,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.server, "server", c.env("ROLLCALL_SERVER"), "URL of a running server to talk to (ROLLCALL_SERVER); without it, the store is opened here")
 	f.StringVar(&c.token, "token", "", "token for --server (ROLLCALL_TOKEN)")
 	f.StringVarP(&c.output, "output", "o", "table", "table or json")
+	f.StringVar(&c.color, "color", "auto", "colours: auto, always or never (NO_COLOR)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.check() }
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.syncCommand(), c.userCommand(), c.groupCommand(),
 		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.configCommand(), c.versionCommand(), c.healthcheckCommand(), c.simulateCommand())
@@ -69,10 +71,24 @@ func (c *cli) check() error {
 	if c.output != "table" && c.output != "json" {
 		return usagef("--output %q is neither table nor json", c.output)
 	}
+	if c.color != "auto" && c.color != "always" && c.color != "never" {
+		return usagef("--color %q is none of auto, always, never", c.color)
+	}
 	if c.token == "" { // not the flag's default, which --help would print
 		c.token = c.env("ROLLCALL_TOKEN")
 	}
 	return nil
+}
+
+// colour tells whether what is written to w may be coloured. No meaning is told by colour alone.
+func (c *cli) colour(w io.Writer) bool {
+	switch {
+	case c.color == "always":
+		return true
+	case c.color == "never", c.env("NO_COLOR") != "", c.env("TERM") == "dumb":
+		return false
+	}
+	return isTerminal(w)
 }
 
 // env reads one variable of the environment.

@@ -65,12 +65,18 @@ func (c *cli) serveCommand() *cobra.Command {
 }
 
 func (c *cli) serve(ctx context.Context, config *Config, role string) error {
-	log := c.logger(config.Logging)
+	log, _ := c.logger(config.Logging)
 	core, err := openCore(ctx, config, nil, log)
 	if err != nil {
 		return openHint(err)
 	}
 	defer core.Close()
+	if c.env("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || c.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" {
+		if core.tracing, err = ops.NewTracing(ctx, version); err != nil {
+			return fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+		}
+		defer core.endTracing(ctx)
+	}
 	minted, err := core.accounts.Bootstrap(ctx, config.Bootstrap.Token.Reveal())
 	if err != nil {
 		return err
@@ -86,22 +92,6 @@ func (c *cli) serve(ctx context.Context, config *Config, role string) error {
 		log.Info("listening", "what", name, "address", addr)
 	}
 	return s.run(ctx)
-}
-
-// logger writes to stderr: text for people at a terminal, JSON for machines.
-func (c *cli) logger(config LoggingConfig) *slog.Logger {
-	options := &slog.HandlerOptions{Level: config.SlogLevel()}
-	format := config.Format
-	if format == "auto" {
-		format = "json"
-		if isTerminal(c.stderr) {
-			format = "text"
-		}
-	}
-	if format == "text" {
-		return slog.New(slog.NewTextHandler(c.stderr, options))
-	}
-	return slog.New(slog.NewJSONHandler(c.stderr, options))
 }
 
 // server is the listeners and the scheduler of one process.
@@ -124,8 +114,10 @@ type listener struct {
 
 // listen takes the addresses, so that a port that is taken is told before anything starts.
 func (c *core) listen(ctx context.Context, role string) (*server, error) {
-	s := &server{core: c, health: &ops.Health{Store: c.ping, Counters: []*ops.Counter{c.quirks}}}
-	s.lifetime, s.stop = context.WithCancel(ctx)
+	s := &server{core: c, health: &ops.Health{Store: c.ping, Metrics: c.metrics, Profile: c.config.Server.Profile}}
+	c.metrics.Ask(c.samples)
+	c.metrics.Reloaded(true)
+	s.lifetime, s.stop = context.WithCancel(c.traced(ctx))
 	if role != "api" {
 		s.sync, s.deliver = c.runners(), true
 	}
@@ -222,6 +214,9 @@ func (s *server) run(ctx context.Context) error {
 		wait.Go(func() { w.Watch(s.lifetime) })
 	}
 	wait.Go(func() { dirsync.RunScheduled(s.lifetime, s.sync...) })
+	if s.api != nil {
+		wait.Go(func() { s.core.countResources(s.lifetime) })
+	}
 	if s.deliver {
 		wait.Go(func() { s.core.events.Run(s.lifetime) })
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 )
@@ -15,12 +16,13 @@ import (
 // readyTimeout is how long one look at the store may take.
 const readyTimeout = 2 * time.Second
 
-// Health answers /healthz, /readyz and /metrics.
+// Health answers /healthz, /readyz and /metrics, and where asked for /debug/pprof.
 type Health struct {
 	// Store asks the store whether it answers.
-	Store func(context.Context) error
-	// Counters are what /metrics shows.
-	Counters []*Counter
+	Store   func(context.Context) error
+	Metrics *Metrics // nil for none
+	// Profile serves /debug/pprof too.
+	Profile  bool
 	draining atomic.Bool
 }
 
@@ -28,17 +30,26 @@ type Health struct {
 // load balancer should send nothing more.
 func (h *Health) Drain() { h.draining.Store(true) }
 
-// Handler serves the three.
+// Handler serves them.
 //
 //   - /healthz is 200 while the process can answer at all. It never looks at the store: a
 //     restart would not bring that back.
 //   - /readyz is 200 while requests can be served, else 503, with a JSON object that tells why.
-//   - /metrics is the Counters, in the text format that Prometheus reads.
+//   - /metrics is the Metrics, in the text format that Prometheus reads.
 func (h *Health) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, nil) })
 	mux.HandleFunc("GET /readyz", h.ready)
-	mux.HandleFunc("GET /metrics", h.metrics)
+	if h.Metrics != nil {
+		mux.Handle("GET /metrics", h.Metrics.handler())
+	}
+	if h.Profile {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	return mux
 }
 
