@@ -199,7 +199,7 @@ func TestProblems(t *testing.T) {
 	for _, test := range []struct{ name, yaml, want string }{
 		{"unknown key", source(`schedul: "* * * * *"`), `rollcall.yaml:5:5: unknown key "schedul" in sources.corp. Did you mean "schedule"?`},
 		{"unknown section", "sorces: {}", `rollcall.yaml:1:1: unknown key "sorces" at the top of the file. Did you mean "sources"?`},
-		{"unknown, like nothing", "logging: {colour: red}", `rollcall.yaml:1:11: unknown key "colour" in logging. There are level, format`},
+		{"unknown, like nothing", "logging: {colour: red}", `rollcall.yaml:1:11: unknown key "colour" in logging. There are level, format, pii`},
 		{"unknown secret", source("bind_pasword_file: x"), `rollcall.yaml:5:5: unknown key "bind_pasword_file" in sources.corp. Did you mean "bind_password_file"?`},
 		{"not YAML", "server: [", `rollcall.yaml:1:9: sequence end token ']' not found`},
 		{"tab", "server:\n\tlisten: x", "rollcall.yaml:2:1: found character '\t' that cannot start any token"},
