@@ -61,7 +61,7 @@ func parseURL(text string) (endpoint, error) {
 
 // conn is one bound connection. It serves one read.
 type conn struct {
-	url  string
+	endpoint
 	net  net.Conn // what the tap reads from: TLS or plain
 	tap  *tap
 	ldap *ldap.Conn
@@ -125,7 +125,7 @@ func (s *Source) connectTo(ctx context.Context, e endpoint) (*conn, error) {
 		return nil, timeoutCause(ctx, err)
 	}
 	t := newTap(nc, s.config.IdleTimeout, s.config.MaxMessage)
-	c := &conn{url: e.url, net: nc, tap: t, ldap: ldap.NewConn(t, true)}
+	c := &conn{endpoint: e, net: nc, tap: t, ldap: ldap.NewConn(t, true)}
 	c.info = Info{URL: e.url, TLS: tlsName(nc)}
 	c.ldap.Start()
 	stop := context.AfterFunc(ctx, c.cut)

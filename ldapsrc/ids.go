@@ -4,7 +4,10 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
+
+	"github.com/go-ldap/ldap/v3"
 )
 
 // An idSyntax turns the value of a stable id attribute into the text that becomes
@@ -73,6 +76,40 @@ func nsUniqueIDText(v []byte) (string, error) {
 		}
 	}
 	return formatUUID(u), nil
+}
+
+// byID is the filter that finds the one entry of the search with a stable id.
+func (s *search) byID(id string) (string, error) {
+	value, err := assertion(s.table.names[s.table.id], id)
+	if err != nil {
+		return "", err
+	}
+	return "(&" + s.filter + "(" + s.table.names[s.table.id] + "=" + value + "))", nil
+}
+
+// assertion is a stable id as a filter wants it (RFC 4515 §3), the other way around of idSyntax.
+func assertion(attribute, id string) (string, error) {
+	switch strings.ToLower(attribute) {
+	case "objectguid":
+		u, ok := parseUUID(id)
+		if !ok {
+			return "", errors.New("is not a UUID")
+		}
+		u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7] = u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6]
+		var b strings.Builder
+		for _, c := range u {
+			fmt.Fprintf(&b, `\%02x`, c)
+		}
+		return b.String(), nil
+	case "nsuniqueid":
+		u, ok := parseUUID(id)
+		if !ok {
+			return "", errors.New("is not a UUID")
+		}
+		h := hex.EncodeToString(u[:])
+		return h[:8] + "-" + h[8:16] + "-" + h[16:24] + "-" + h[24:], nil
+	}
+	return ldap.EscapeFilter(id), nil
 }
 
 func parseUUID(s string) (u [16]byte, ok bool) {

@@ -41,6 +41,7 @@ type core struct {
 // source is a configured source, ready to run.
 type source struct {
 	*SourceConfig
+	reader dirsync.Source
 	runner *dirsync.Runner
 }
 
@@ -81,11 +82,15 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 		return err
 	}
 	for name, config := range c.config.Sources {
-		runner, err := c.newRunner(ctx, config, files)
+		reader, err := newSource(config, files, c.log)
 		if err != nil {
 			return fmt.Errorf("source %s: %w", name, err)
 		}
-		c.sources[name] = &source{config, runner}
+		runner, err := c.newRunner(ctx, config, reader)
+		if err != nil {
+			return fmt.Errorf("source %s: %w", name, err)
+		}
+		c.sources[name] = &source{config, reader, runner}
 	}
 	for _, client := range c.config.Clients {
 		if _, err := c.workspace(ctx, client.Workspace); err != nil {
@@ -127,7 +132,7 @@ func (c *core) workspace(ctx context.Context, name string) (*store.Workspace, er
 	return w, err
 }
 
-func (c *core) newRunner(ctx context.Context, s *SourceConfig, files fs.FS) (*dirsync.Runner, error) {
+func (c *core) newRunner(ctx context.Context, s *SourceConfig, reader dirsync.Source) (*dirsync.Runner, error) {
 	state, err := c.workspace(ctx, s.Workspace)
 	if err != nil {
 		return nil, err
@@ -137,10 +142,6 @@ func (c *core) newRunner(ctx context.Context, s *SourceConfig, files fs.FS) (*di
 		return nil, err
 	}
 	model, err := c.schemas.Load(ctx, s.Workspace)
-	if err != nil {
-		return nil, err
-	}
-	reader, err := newSource(s, files, c.log)
 	if err != nil {
 		return nil, err
 	}
