@@ -194,14 +194,31 @@ func (d *decoder) schemas(v any) error {
 	if !ok {
 		return Errorf(ErrInvalidSyntax, "schemas: expected an array of strings, found %s", describe(v))
 	}
+	own, other := false, ""
 	for _, e := range list {
 		urn, ok := e.(string)
-		if !ok {
+		switch {
+		case !ok:
 			return Errorf(ErrInvalidSyntax, "schemas: expected an array of strings, found %s in it", describe(e))
-		}
-		if !equalFoldASCII(urn, d.t.Schema.URN) && d.t.extension(urn) == nil {
+		case equalFoldASCII(urn, d.t.Schema.URN):
+			own = true
+		case d.t.extension(urn) == nil:
 			d.quirks.add(QuirkUnknownSchema)
+			if isOfAnother(urn) {
+				other = urn
+			}
 		}
 	}
+	if other != "" && !own {
+		return Errorf(ErrInvalidValue, "schemas: %s is of another kind: a %s has %s", clip(other), d.t.Name, d.t.Schema.URN)
+	}
 	return nil
+}
+
+// isOfAnother tells a schema that says for sure what a body is, where it is not the one that is
+// due: a group sent to /Users is a mistake, and an unknown schema may be anything.
+func isOfAnother(urn string) bool {
+	const messages = "urn:ietf:params:scim:api:messages:"
+	return equalFoldASCII(urn, UserURN) || equalFoldASCII(urn, GroupURN) ||
+		len(urn) >= len(messages) && equalFoldASCII(urn[:len(messages)], messages)
 }

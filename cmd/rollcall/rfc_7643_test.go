@@ -84,11 +84,16 @@ func TestRFC7643_3_Resources(t *testing.T) {
 		}
 	})
 	t.Run("schemas of a request", func(t *testing.T) {
-		for i, schemas := range []string{`"schemas":["` + urnUser + `"],`, `"schemas":[],`, `"schemas":["` + urnGroup + `"],`, ``} {
+		for i, schemas := range []string{`"schemas":["` + urnUser + `"],`, `"schemas":[],`, `"schemas":["urn:example:unknown"],`,
+			`"schemas":["` + urnEnterprise + `"],`, `"schemas":["` + urnGroup + `","` + strings.ToUpper(urnUser) + `"],`, ``} {
 			a := s.want(t, 201, "POST", "/Users", `{`+schemas+`"userName":"schemas`+strconv.Itoa(i)+`"}`)
 			a.holds(t, "schemas", []any{urnUser}, []any{"meta", "resourceType"}, "User")
 		}
 		s.refused(t, 400, "invalidSyntax", "POST", "/Users", `{"schemas":"`+urnUser+`","userName":"x"}`)
+		for _, other := range []string{urnGroup, "urn:ietf:params:scim:api:messages:2.0:PatchOp"} {
+			s.refused(t, 400, "invalidValue", "POST", "/Users", `{"schemas":["`+other+`"],"userName":"x"}`)
+		}
+		s.refused(t, 400, "invalidValue", "POST", "/Groups", `{"schemas":["`+urnUser+`"],"displayName":"x"}`)
 	})
 	t.Run("id", func(t *testing.T) {
 		a := s.want(t, 201, "POST", "/Users", `{"userName":"id","id":"chosen"}`)
