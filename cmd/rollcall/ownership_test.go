@@ -73,6 +73,26 @@ ownership:
 		t.Errorf("members of the directory's group removed: %d %s", gone.code, gone.text)
 	}
 
+	// What nobody is named for: the last one wins. A run looks again at what has changed in the directory.
+	if a := patch(asOkta, "emails[type eq \"work\"].value", "okta@example.org"); a.code != 200 {
+		t.Fatalf("PATCH of an e-mail address = %d %s", a.code, a.text)
+	}
+	mail := func() any {
+		t.Helper()
+		list, _ := s.want(200, "GET", path, "").body["emails"].([]any)
+		if len(list) == 0 {
+			return nil
+		}
+		return list[0].(map[string]any)["value"]
+	}
+	if runCorp(); mail() != "okta@example.org" {
+		t.Errorf("after a run in which the entry is as it was: %v", mail())
+	}
+	rename(t, ldap, "uid=user0003b,ou=people,dc=example,dc=org", "uid=user0003c")
+	if runCorp(); mail() != "user0003@example.org" {
+		t.Errorf("after a run in which the entry has changed: %v", mail())
+	}
+
 	// Who owns what is shown to those who ask.
 	const account = "urn:rollcall:params:scim:schemas:extension:account:2.0:User"
 	shown := s.want(200, "GET", path+"?attributes="+account+":owner,"+account+":authority", "").body
