@@ -1,10 +1,13 @@
 package events
 
 import (
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -83,6 +86,25 @@ func TestNoRedirects(t *testing.T) {
 	w.step(tr, "a")
 	want(t, "deliveries behind a redirect", len(target.deliveries()), 0)
 	want(t, "error", w.status(tr, "a").LastError, "the endpoint answered 307")
+}
+
+// TestCertificateIsChecked holds RFC 8935 §6: nothing is told to who cannot show a certificate that is
+// trusted here.
+func TestCertificateIsChecked(t *testing.T) {
+	w := newWorld(t, 0)
+	var asked atomic.Bool
+	stranger := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
+	stranger.Config.ErrorLog = log.New(io.Discard, "", 0)
+	stranger.StartTLS()
+	defer stranger.Close()
+	tr := w.transmitter()
+	w.create(tr, Stream{Name: "a", Method: Push, Endpoint: stranger.URL, Authorization: "Bearer x"})
+	w.users(1)
+	w.step(tr, "a")
+	want(t, "whether the stranger was told", asked.Load(), false)
+	if s := w.status(tr, "a"); s.State != "failing" || !strings.Contains(s.LastError, "certificate") {
+		t.Errorf("status = %+v, want failing for the certificate", s)
+	}
 }
 
 func TestEndpoints(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -225,11 +226,14 @@ func (t *Transmitter) post(ctx context.Context, s *Stream, id string, body []byt
 func unreachable(err error) string {
 	var refused *addressError
 	var timeout interface{ Timeout() bool }
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &refused):
 		return refused.why
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "the endpoint did not answer in time"
+	case errors.As(err, &certificate):
+		return "the endpoint's certificate is not trusted on this machine, or is of another name"
 	}
 	return "the endpoint cannot be reached"
 }

@@ -38,8 +38,12 @@ func TestPushTellsWhatChanged(t *testing.T) {
 	}
 	var got []event
 	for _, d := range r.deliveries() {
-		if ct, auth := d.header.Get("Content-Type"), d.header.Get("Authorization"); ct != "application/secevent+jwt" || auth != "Bearer of-the-receiver" {
-			t.Errorf("Content-Type %q and Authorization %q", ct, auth)
+		for name, want := range map[string]string{
+			"Content-Type": "application/secevent+jwt", "Accept": "application/json", "Authorization": "Bearer of-the-receiver",
+		} {
+			if got := d.header.Get(name); got != want {
+				t.Errorf("%s = %q, want %q", name, got, want)
+			}
 		}
 		s := verify(t, tr, d.body)
 		if strings.Contains(d.body, "secret-title") || s.Txn != "req-1" || !slices.Equal(s.Aud, []string{"https://receiver.example.com"}) {
