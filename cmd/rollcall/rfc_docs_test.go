@@ -27,6 +27,9 @@ func TestEveryRequirementHasATest(t *testing.T) {
 	for n, line := range strings.Split(string(text), "\n") {
 		r, ok := readRequirement(line)
 		if !ok {
+			if tableLine.MatchString(line) {
+				t.Errorf("docs/rfc.md:%d: %.40s… is no requirement: an id is RFC, section, number", n+1, line)
+			}
 			continue
 		}
 		rows++
@@ -72,7 +75,8 @@ type requirement struct {
 }
 
 var (
-	requirementID = regexp.MustCompile(`^(7643|7644|9865|6750)-[0-9.]+-[0-9]+$`)
+	requirementID = regexp.MustCompile(`^(7643|7644|9865|6750|9967|8417|8935|8936)-[0-9.]+-[0-9]+$`)
+	tableLine     = regexp.MustCompile(`^\| [0-9]`)
 	quotedName    = regexp.MustCompile("`([^`]+)`")
 )
 
