@@ -69,23 +69,32 @@ func (r *Runner) find(ctx context.Context, id string) (*Report, *history, error)
 	return nil, nil, err
 }
 
-// do takes the lock and does a run. One that was due at a time is not done (and has no report)
-// where another replica has started one since.
+// do does a run, and tells who wants to know how it ended.
 func (r *Runner) do(ctx context.Context, o order) (*Report, error) {
+	report, past, err := r.locked(ctx, o)
+	if report != nil {
+		r.tell(ctx, report, past)
+	}
+	return report, err
+}
+
+// locked takes the lock and does a run. One that was due at a time is not done (and has no report)
+// where another replica has started one since. The reports of those before it come with it.
+func (r *Runner) locked(ctx context.Context, o order) (_ *Report, past []*Report, err error) {
 	lock, err := r.config.State.Lock(ctx, "sync/"+r.config.Name, r.config.Holder, lockTTL)
 	if err != nil {
-		return nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
+		return nil, nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
 	}
 	held, release := hold(ctx, lock, r.log)
 	defer release()
 
 	if !o.due.IsZero() {
-		past, err := r.history.list(held, 1)
+		past, err = r.history.list(held, 1)
 		if err != nil {
-			return nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
+			return nil, nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
 		}
 		if len(past) > 0 && !past[0].Started.Before(o.due) {
-			return nil, nil
+			return nil, nil, nil
 		}
 	}
 	t := r.newRun(o.trigger)
@@ -97,8 +106,8 @@ func (r *Runner) do(ctx context.Context, o order) (*Report, error) {
 		t.report.Undoes = o.undo.ID
 	}
 	t.report.FeedFrom = r.feedEnd(r.actor(held, t.report))
-	if _, err := r.history.begin(held, t.report); err != nil {
-		return nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
+	if past, err = r.history.begin(held, t.report); err != nil {
+		return nil, nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
 	}
 	held, over := scim.Step(held, "sync.run")
 	r.log.InfoContext(held, "run started", "run_id", t.report.ID, "trigger", o.trigger)
@@ -116,7 +125,7 @@ func (r *Runner) do(ctx context.Context, o order) (*Report, error) {
 	r.logEnd(held, t.report)
 	r.config.Observe(t.report)
 	t.keep(ctx)
-	return t.report, nil
+	return t.report, past, nil
 }
 
 // obey does what the run was told to.

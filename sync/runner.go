@@ -33,6 +33,8 @@ type Config struct {
 	// Observe is told of each run when it begins, with the result Running, and when it ended; nil
 	// for nobody. The report is not to be changed.
 	Observe func(*Report)
+	// Notify delivers a Notice in JSON, once; nil for nobody who wants to know.
+	Notify func(ctx context.Context, id string, notice []byte) error
 }
 
 var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rollcall/account"
+	"rollcall/internal/events"
 	"rollcall/scim"
 	"rollcall/store"
 	dirsync "rollcall/sync"
@@ -120,6 +121,7 @@ type SourceConfig struct {
 	OnMissing OnMissingConfig `key:"on_missing"`
 	Guard     GuardConfig     `key:"guard"`
 	Protect   []string        `key:"protect"` // accounts that no run disables or deletes
+	Notify    NotifyConfig    `key:"notify"`
 
 	model *scim.Model // of its workspace by the configuration: what attributes may be mapped to
 }
@@ -141,6 +143,16 @@ type GroupsConfig struct {
 	Scope      string            `key:"scope" enum:"base,one,sub"`
 	Nested     string            `key:"nested" enum:"flatten,keep,off"`
 	Attributes map[string]string `key:"attributes"`
+}
+
+// NotifyConfig is who is told when a run was blocked or failed, and when one went well again.
+type NotifyConfig struct {
+	URL    string `key:"url"`    // "" for nobody
+	Secret Secret `key:"secret"` // signs it as a webhook of events is signed
+}
+
+func (n NotifyConfig) hook() events.Hook {
+	return events.Hook{URL: n.URL, Secret: events.Secret(n.Secret.Reveal())}
 }
 
 // TimeoutsConfig bounds waiting for a directory.

@@ -310,6 +310,15 @@ func (c *sourceCheck) checkPolicy() {
 	if c.s.OnMissing.DeleteAfter > 0 && c.s.OnMissing.Do == string(dirsync.Keep) {
 		c.wrong("on_missing.delete_after", "Leave it out, or set on_missing.do: deactivate", "nobody is deleted where on_missing.do is keep")
 	}
+	switch n := c.s.Notify; {
+	case n.URL == "" && n.Secret.IsSet():
+		c.wrong("notify.url", "", "it is missing: notify.secret is set")
+	case n.URL != "":
+		for _, text := range n.hook().Problems() {
+			key, text, _ := strings.Cut(text, ": ")
+			c.wrong("notify."+key, "", "%s", text)
+		}
+	}
 	for key, names := range map[string][]string{"protect": c.s.Protect, "guard.canaries": c.s.Guard.Canaries} {
 		if slices.Contains(names, "") {
 			c.wrong(key, "Write a DN, an externalId or a userName", "a name is empty")

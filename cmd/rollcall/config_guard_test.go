@@ -14,6 +14,7 @@ func TestConfigOfTheGuard(t *testing.T) {
     path: x
     users: { base: "dc=example,dc=com" }
     protect: [""]
+    notify: { url: "ftp://x", secret: "short" }
     on_missing: { do: keep, delete_after: 30d }
     guard: { min_groups: -1, canaries: [""], groups: { max_disable: 5 }, users: { max_create: many } }
 `, 0o600)
@@ -21,7 +22,7 @@ func TestConfigOfTheGuard(t *testing.T) {
 	if code != exitUsage {
 		t.Errorf("config check = %d, want %d", code, exitUsage)
 	}
-	for _, key := range []string{"protect", "on_missing.delete_after", "guard.min_groups", "guard.canaries", "guard.groups.max_disable", "guard.users.max_create"} {
+	for _, key := range []string{"protect", "on_missing.delete_after", "guard.min_groups", "guard.canaries", "guard.groups.max_disable", "guard.users.max_create", "notify.url", "notify.secret"} {
 		if !strings.Contains(out+errs, "sources.corp."+key) {
 			t.Errorf("config check names no %s:\n%s%s", key, out, errs)
 		}

@@ -149,8 +149,13 @@ func (c *core) newRunner(ctx context.Context, s *SourceConfig, reader dirsync.So
 	if err != nil {
 		return nil, err
 	}
+	var notify func(ctx context.Context, id string, notice []byte) error
+	if s.Notify.URL != "" {
+		notify = s.Notify.hook().Send
+	}
 	return dirsync.New(dirsync.Config{
-		Name: s.Name, Source: reader, Target: target, State: state, Model: model, Workspace: s.Workspace,
+		Notify: notify,
+		Name:   s.Name, Source: reader, Target: target, State: state, Model: model, Workspace: s.Workspace,
 		Policy: s.Policy(), Schedule: schedule, Jitter: time.Duration(s.Jitter), Logger: c.log,
 		Observe: c.observeRun,
 	})
