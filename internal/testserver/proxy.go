@@ -17,6 +17,9 @@ type Proxy struct {
 	cut      atomic.Int64
 	skip     atomic.Int64
 	lost     atomic.Pointer[func()]
+	limit    atomic.Int64 // bytes of replies of a connection before it is cut; 0 for all
+	passed   atomic.Int64 // bytes of replies, of all connections
+	at       atomic.Pointer[moment]
 
 	mu    sync.Mutex // guards conns
 	conns map[net.Conn]bool
@@ -52,6 +55,21 @@ func (p *Proxy) Cut(n int) { p.cut.Store(int64(n)) }
 
 // Skip lets n replies pass before Swallow and Cut begin.
 func (p *Proxy) Skip(n int) { p.skip.Store(int64(n)) }
+
+// CutAfter closes each connection once n bytes of replies have passed; 0 for never.
+func (p *Proxy) CutAfter(n int64) { p.limit.Store(n) }
+
+// Passed is how many bytes of replies have passed, of all connections.
+func (p *Proxy) Passed() int64 { return p.passed.Load() }
+
+// moment is a number of bytes, and what is to be done then.
+type moment struct {
+	bytes int64
+	fn    func()
+}
+
+// At has fn called once, when a connection has passed n bytes of replies; the next ones wait for it.
+func (p *Proxy) At(n int64, fn func()) { p.at.Store(&moment{n, fn}) }
 
 // OnLoss has fn called each time a reply is lost, before the client can notice.
 func (p *Proxy) OnLoss(fn func()) { p.lost.Store(&fn) }
@@ -94,10 +112,20 @@ func (p *Proxy) accept() {
 func (p *Proxy) replies(client, server net.Conn) {
 	buf := make([]byte, 64<<10)
 	silent := false
+	var passed int64
 	for {
 		n, err := server.Read(buf)
 		if err != nil {
 			return
+		}
+		if limit := p.limit.Load(); limit > 0 && passed+int64(n) > limit {
+			client.Write(buf[:limit-passed])
+			return
+		}
+		passed += int64(n)
+		p.passed.Add(int64(n))
+		if m := p.at.Load(); m != nil && passed >= m.bytes && p.at.CompareAndSwap(m, nil) {
+			m.fn()
 		}
 		switch {
 		case silent:
