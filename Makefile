@@ -6,7 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := check
-.PHONY: help check build run test proof bench bench-quick lint fmt tools generate
+.PHONY: help check build run test proof bench bench-quick chart lint fmt tools generate
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,7 +28,7 @@ test: tools ## Install what the tests need, then run everything that CI runs
 	ROLLCALL_TEST_TOOLS=required $(GO) test -race -count=1 -timeout 20m ./...
 	.ci/fuzz 3000x
 
-proof: tools ## The long proofs at full count: kills, cut points, fuzzing
+proof: tools chart ## The long proofs at full count: kills, cut points, fuzzing
 	ROLLCALL_TEST_TOOLS=required ROLLCALL_PROOF=1 $(GO) test -count=1 -timeout 3h ./...
 	.ci/fuzz 10m
 
@@ -37,6 +37,10 @@ bench: build ## The benchmark table against raw Redis, whole
 
 bench-quick: build ## The same with fewer people, under a minute
 	$(GO) run ./bench -quick
+
+chart: ## helm lint and template of the chart (builds helm at first, which takes a minute or two)
+	$(GO) build -modfile=go.helm.mod -o bin/helm helm.sh/helm/v3/cmd/helm
+	ROLLCALL_HELM=$(CURDIR)/bin/helm $(GO) test -count=1 -run TestChart ./cmd/rollcall
 
 lint: ## golangci-lint, pinned in go.tool.mod (builds it at first, which takes minutes)
 	$(GO) tool -modfile=go.tool.mod golangci-lint run ./...

@@ -162,29 +162,26 @@ func TestOwnershipPage(t *testing.T) {
 	}
 }
 
-// TestOperatePage holds that the page's configuration is one, and that its unit and its
-// container start this program as it can be started.
+// TestOperatePage holds that the page's configuration is one, and that the chart takes its values.
 func TestOperatePage(t *testing.T) {
 	page := documents(t)["docs/operate.md"]
-	settings, units := blocks(page, "yaml"), blocks(page, "ini")
-	if len(settings) != 2 || len(units) != 1 {
-		t.Fatalf("the page has %d pieces of YAML and %d units, want 2 and 1", len(settings), len(units))
+	settings := blocks(page, "yaml")
+	if len(settings) != 2 {
+		t.Fatalf("the page has %d pieces of YAML, want 2", len(settings))
 	}
 	checkConfig(t, settings[0])
-	_, line, ok := strings.Cut(units[0], "ExecStart=/usr/local/bin/rollcall ")
-	line, _, _ = strings.Cut(line, "\n")
-	if err := documented(t, strings.Fields(line)); err != nil || !ok {
-		t.Errorf("the unit starts rollcall %s: %v", line, err)
-	}
-	var container struct {
-		Args []string `yaml:"args"`
-	}
-	if err := yaml.Unmarshal([]byte(settings[1]), &container); err != nil {
+	var values map[string]any
+	if err := yaml.Unmarshal([]byte(settings[1]), &values); err != nil {
 		t.Fatal(err)
 	}
-	if err := documented(t, container.Args); err != nil || len(container.Args) == 0 {
-		t.Errorf("the container starts rollcall %q: %v", container.Args, err)
+	if err := validate(t, chart+"/values.schema.json", values); err != nil {
+		t.Errorf("the values: %v", err)
 	}
+	config, err := yaml.Marshal(values["config"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkConfig(t, strings.Replace(string(config), "/run/secrets/rollcall/ldap/password", "/run/secrets/ldap", 1))
 }
 
 // TestTypedLinesParse holds that a shell takes every command of every page.

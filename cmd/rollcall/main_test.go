@@ -150,8 +150,12 @@ func (s *served) cli(args ...string) (code int, stdout, stderr string) {
 
 func runCLI(t *testing.T, environ []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return runCLIContext(context.Background(), environ, args...)
+}
+
+func runCLIContext(ctx context.Context, environ []string, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(context.Background(), args, environ, &out, &errs)
+	code = run(ctx, args, environ, &out, &errs)
 	return code, out.String(), errs.String()
 }
 

@@ -63,7 +63,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.color, "color", "auto", "colours: auto, always or never (NO_COLOR)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.check() }
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.syncCommand(), c.userCommand(), c.groupCommand(),
-		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.configCommand(), c.versionCommand(), c.healthcheckCommand(), c.simulateCommand())
+		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.configCommand(), c.versionCommand(), c.docsCommand(), c.healthcheckCommand(), c.simulateCommand())
 	return root
 }
 
@@ -132,17 +132,4 @@ func (c *cli) group(use, short string, commands ...*cobra.Command) *cobra.Comman
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	g.AddCommand(commands...)
 	return g
-}
-
-func (c *cli) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if c.output == "json" {
-				return printJSON(c.stdout, map[string]string{"version": version})
-			}
-			_, err := fmt.Fprintln(c.stdout, "rollcall", version)
-			return err
-		},
-	}
 }

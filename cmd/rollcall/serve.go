@@ -91,6 +91,7 @@ func (c *cli) serve(ctx context.Context, config *Config, role string) error {
 	for name, addr := range s.addrs() {
 		log.Info("listening", "what", name, "address", addr)
 	}
+	s.notify = c.notifier()
 	return s.run(ctx)
 }
 
@@ -102,6 +103,7 @@ type server struct {
 	api, ops *listener
 	sync     []*dirsync.Runner
 	deliver  bool // events, beside the runs
+	notify   notifier
 	// stop tells what goes on beside requests to end.
 	lifetime context.Context
 	stop     context.CancelFunc
@@ -221,6 +223,9 @@ func (s *server) run(ctx context.Context) error {
 		wait.Go(func() { s.core.events.Run(s.lifetime) })
 	}
 
+	wait.Go(func() { s.notify.live(s.lifetime) })
+	s.notify.say("READY=1\nSTATUS=serving")
+
 	var err error
 	select {
 	case err = <-failed:
@@ -233,6 +238,7 @@ func (s *server) run(ctx context.Context) error {
 }
 
 func (s *server) shutdown() {
+	s.notify.say("STOPPING=1\nSTATUS=stopping")
 	s.health.Drain()
 	time.Sleep(time.Duration(s.core.config.Server.ShutdownDelay))
 	s.stop()
