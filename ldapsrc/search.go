@@ -1,6 +1,7 @@
 package ldapsrc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -155,11 +156,13 @@ type read struct {
 	yield   func(dirsync.Entry, error) bool
 	stopped bool
 	entries int // that came, usable or not
-	counts  struct{ users, groups, faults, references int }
+	// branches are the parents of people, by their canonical form: of many people, one text.
+	branches map[string]string
+	counts   struct{ users, groups, faults, references int }
 }
 
 func (r *reading) start(yield func(dirsync.Entry, error) bool) *read {
-	return &read{reading: r, roster: newRoster(r.nested), yield: yield}
+	return &read{reading: r, roster: newRoster(r.nested), yield: yield, branches: map[string]string{}}
 }
 
 func (r *read) emit(e dirsync.Entry, err error) bool {
@@ -182,7 +185,23 @@ func (r *read) user(m *mapper, raw *rawEntry) bool {
 		return r.fault(fault)
 	}
 	r.counts.users++
+	e.Branch = r.branch(m.canon)
 	return r.emit(e, nil)
+}
+
+// branch is the DN of the entry above the one with a canonical DN.
+func (r *read) branch(canon []byte) string {
+	i := bytes.IndexByte(canon, sepRDN)
+	if i < 0 || i+1 == len(canon) {
+		return ""
+	}
+	above := canon[i+1:]
+	text, known := r.branches[string(above)]
+	if !known {
+		text = string(dnText(above))
+		r.branches[string(above)] = text
+	}
+	return text
 }
 
 func (r *read) group(m *mapper, raw *rawEntry) bool {

@@ -55,6 +55,7 @@ func judge(p *Plan, g Guard) *Verdict {
 	v.atMost("changes", p.changesOfExisting(), users.Present+groups.Present, g.MaxChanges)
 	v.judgeType("users", users, p.tally("User"), g.Users, g)
 	v.judgeType("groups", groups, p.tally("Group"), g.Groups, g)
+	v.judgeBranches(p.BranchesBefore, p.Branches, users.Missing, g.Branch)
 	v.judgeMembers(p, g)
 	return v
 }

@@ -15,6 +15,7 @@ type past struct {
 	missing   map[scim.Ref]int    // whole runs in a row that a resource has been missing in
 	protected map[scim.Ref]string // names of Policy.Protect that were seen to stand for it
 	deleted   map[scim.Ref]string // the id that a resource had which a run has deleted
+	branches  branchCounts        // of the last whole run
 }
 
 // memory keeps the past.
@@ -39,6 +40,9 @@ func (m *memory) load(ctx context.Context) (*past, error) {
 	}
 	if p.deleted, err = scanByRef[string](ctx, m.deleted()); err != nil {
 		return nil, fmt.Errorf("who was deleted before: %w", err)
+	}
+	if p.branches, err = m.loadBranches(ctx); err != nil {
+		return nil, err
 	}
 	return &p, nil
 }
@@ -73,7 +77,7 @@ func (m *memory) put(ctx context.Context, before *past, plan *Plan, enough int) 
 	if err := replace(ctx, m.protected(), before.protected, plan.Protected); err != nil {
 		return fmt.Errorf("who is protected: %w", err)
 	}
-	return nil
+	return m.putBranches(ctx, before.branches, plan.Branches)
 }
 
 // replace makes a space hold now, of which it held before.

@@ -30,6 +30,9 @@ type Plan struct {
 	// Protected are the resources, by type and externalId, that a name in Policy.Protect stands
 	// for, with that name: also those that were seen in an earlier run alone.
 	Protected map[scim.Ref]string
+	// Branches counts the people of the source, and BranchesBefore those of the last
+	// whole run.
+	Branches, BranchesBefore branchCounts
 }
 
 // TypeCount counts the entries and the owned resources of one type.
@@ -166,7 +169,8 @@ func newPlanner(m *mapping, policy Policy, past *past, now time.Time, report *Re
 	p := &planner{
 		mapping: m, policy: policy, now: now, past: past, report: report, names: map[string]string{},
 		held: map[string]map[string]*holding{}, returned: map[string]bool{},
-		plan: &Plan{Types: map[string]*TypeCount{}, Canaries: map[string]bool{}, Protected: map[scim.Ref]string{}},
+		plan: &Plan{Types: map[string]*TypeCount{}, Canaries: map[string]bool{}, Protected: map[scim.Ref]string{},
+			Branches: branchCounts{}, BranchesBefore: past.branches},
 	}
 	for _, name := range slices.Concat(policy.Protect, policy.Guard.Canaries) {
 		p.names[canaryKey(name)] = name
@@ -219,6 +223,7 @@ func (p *planner) add(e Entry) {
 		p.spoil(&EntryError{DN: e.DN, Reason: "it has no stable id", Remedy: "Let the source's account read the id attribute."})
 		return
 	}
+	p.plan.Branches.add(&e)
 	h := held[e.ID]
 	if h != nil && (h.state == seen || h.state == created) {
 		p.spoil(&EntryError{DN: e.DN, ID: e.ID, Reason: "another entry has the same stable id",

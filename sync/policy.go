@@ -39,6 +39,9 @@ type Guard struct {
 	Missing Limit
 	// Disabled bounds how many people the source may disable by its own signal.
 	Disabled Limit
+	// Branch bounds how many people of one branch may be missing, of those that the last whole run found
+	// there.
+	Branch Limit
 	// Deleted bounds how many people, and how many groups, may be deleted.
 	Deleted Limit
 	// MemberLoss bounds how many of its members a group may lose, if it has
@@ -91,6 +94,7 @@ func DefaultPolicy() Policy {
 		Guard: Guard{
 			Missing:        Limit{Count: 10, Percent: 5},
 			Disabled:       Limit{Count: 10, Percent: 5},
+			Branch:         Limit{Count: 4, Percent: 50},
 			Deleted:        Limit{Count: 10, Percent: 5},
 			MemberLoss:     Limit{Percent: 20},
 			MemberLossFrom: 50,
@@ -136,6 +140,7 @@ func (g *Guard) validate(wrong func(string, ...any)) {
 	}
 	limit("guard.missing", &g.Missing)
 	limit("guard.disabled", &g.Disabled)
+	limit("guard.branch", &g.Branch)
 	limit("guard.deleted", &g.Deleted)
 	limit("guard.member_loss", &g.MemberLoss)
 	limit("guard.removals", &g.Removals)

@@ -20,6 +20,9 @@ type Entry struct {
 	ID   string // stable id in the source (entryUUID, objectGUID): becomes externalId
 	DN   string // where it stands now; for reports, never an identity
 	Type string // resource type: "User" or "Group"
+	// Branch is the part of the directory that it is in, by which people are counted (branch.go); "" for
+	// none.
+	Branch string
 	// Attributes are SCIM attributes in the shape of scim.Resource.Attributes. "active" is
 	// set only where the source tells whether the account is enabled.
 	Attributes map[string]any

@@ -9,6 +9,7 @@ import (
 // GuardConfig is the limits that block a run (design.md §4.7).
 type GuardConfig struct {
 	MaxMissing        Limit    `key:"max_missing"`         // of people, and of groups
+	MaxBranchMissing  Limit    `key:"max_branch_missing"`  // of the people of one branch
 	MaxDeactivate     Limit    `key:"max_deactivate"`      // people whom the source says are disabled
 	MaxDelete         Limit    `key:"max_delete"`          // of people, and of groups
 	MaxMemberRemovals Limit    `key:"max_member_removals"` // of a large group's members
@@ -34,7 +35,7 @@ type TypeGuardConfig struct {
 
 func guardDefaults(g dirsync.Guard) GuardConfig {
 	return GuardConfig{
-		MaxMissing: Limit(g.Missing), MaxDeactivate: Limit(g.Disabled), MaxDelete: Limit(g.Deleted),
+		MaxMissing: Limit(g.Missing), MaxBranchMissing: Limit(g.Branch), MaxDeactivate: Limit(g.Disabled), MaxDelete: Limit(g.Deleted),
 		MaxMemberRemovals: Limit(g.MemberLoss), LargeGroup: g.MemberLossFrom, MaxRemovals: Limit(g.Removals),
 		MinEntries: g.MinUsers, MinGroups: g.MinGroups,
 	}
@@ -42,7 +43,7 @@ func guardDefaults(g dirsync.Guard) GuardConfig {
 
 func (g *GuardConfig) guard() dirsync.Guard {
 	return dirsync.Guard{
-		Missing: dirsync.Limit(g.MaxMissing), Disabled: dirsync.Limit(g.MaxDeactivate), Deleted: dirsync.Limit(g.MaxDelete),
+		Missing: dirsync.Limit(g.MaxMissing), Branch: dirsync.Limit(g.MaxBranchMissing), Disabled: dirsync.Limit(g.MaxDeactivate), Deleted: dirsync.Limit(g.MaxDelete),
 		MemberLoss: dirsync.Limit(g.MaxMemberRemovals), MemberLossFrom: g.LargeGroup, Removals: dirsync.Limit(g.MaxRemovals),
 		MinUsers: g.MinEntries, MinGroups: g.MinGroups, Canaries: g.Canaries, MaxChanges: (*dirsync.Limit)(g.MaxChanges),
 		Users: g.Users.guard(), Groups: g.Groups.guard(),

@@ -193,6 +193,7 @@ func TestFaults(t *testing.T) {
 			func() { f.slapd.Signal(syscall.SIGCONT) }, dirsync.Failed, "timeouts.idle"},
 		{"restart between pages", func() { f.proxy.At(20_000, func() { f.slapd.Kill(); f.slapd.Restart(t) }) }, nil, nothing, dirsync.Failed, "broke off"},
 		{"no access to one branch", hide(`dn.subtree="ou=b,ou=people,dc=example,dc=org"`), nil, show, dirsync.Blocked, "missing users"},
+		{"no access to a small branch", hide(`dn.subtree="ou=c,ou=people,dc=example,dc=org"`), nil, show, dirsync.Blocked, "missing users of ou=c,ou=people,dc=example,dc=org"},
 		{"success, and nobody", hide(`dn.children="ou=people,dc=example,dc=org"`), nil, show, dirsync.Blocked, "users: 0"},
 		{"success, and nothing", hide(`dn.regex=".+,ou=(people|groups),dc=example,dc=org"`), nil, show, dirsync.Blocked, "entries: 0"},
 		{"the base is hidden", hide(`dn.subtree="ou=people,dc=example,dc=org"`), nil, show, dirsync.Failed, "base does not exist"},
