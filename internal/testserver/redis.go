@@ -1,10 +1,16 @@
 package testserver
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 )
 
 // Redis is a redis-server of the test's own, on loopback. It writes every change to disk before
@@ -21,11 +27,10 @@ type Redis struct {
 // come last: "--appendonly", "no".
 func StartRedis(t testing.TB, options ...string) *Redis {
 	t.Helper()
-	Need(t, "redis-server")
 	r := &Redis{Port: FreePort(t), Dir: t.TempDir()}
 	r.args = append([]string{
 		"--port", strconv.Itoa(r.Port), "--bind", "127.0.0.1", "--dir", r.Dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no",
+		"--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no", "--repl-diskless-sync-delay", "0",
 	}, options...)
 	r.Restart(t)
 	return r
@@ -49,4 +54,84 @@ func (r *Redis) Restart(t testing.TB) {
 	t.Helper()
 	r.proc = Start(t, filepath.Join(r.Dir, "redis.log"), Need(t, "redis-server"), r.args...)
 	r.proc.WaitTCP(t, r.Port)
+}
+
+// Do sends a command, and returns what the reply says; of several parts, each on a line.
+func (r *Redis) Do(t testing.TB, args ...string) string {
+	t.Helper()
+	reply, err := sendRedis(r.Addr(), args...)
+	if err != nil {
+		t.Fatalf("%s: %s: %v", r.Addr(), strings.Join(args, " "), err)
+	}
+	return reply
+}
+
+// Until sends a command again and again, until the reply is as ok has it.
+func (r *Redis) Until(t testing.TB, ok func(reply string) bool, args ...string) {
+	t.Helper()
+	waitFor(t, strings.Join(args, " "), func() (bool, string) {
+		reply, err := sendRedis(r.Addr(), args...)
+		return err == nil && ok(reply), fmt.Sprint(reply, err)
+	})
+}
+
+// waitFor waits for something that takes its time on a busy machine.
+func waitFor(t testing.TB, what string, ok func() (done bool, state string)) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		done, state := ok()
+		if done {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not so after a minute: %s", what, state)
+		}
+	}
+}
+
+// sendRedis sends one command over a connection of its own.
+func sendRedis(addr string, args ...string) (string, error) {
+	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(conn, "*%d\r\n", len(args))
+	for _, a := range args {
+		fmt.Fprintf(conn, "$%d\r\n%s\r\n", len(a), a)
+	}
+	return readRedis(bufio.NewReader(conn))
+}
+
+func readRedis(in *bufio.Reader) (string, error) {
+	line, err := in.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	kind, rest := line[0], strings.TrimRight(line[1:], "\r\n")
+	switch kind {
+	case '-':
+		return "", errors.New(rest)
+	case '$', '*':
+		n, err := strconv.Atoi(rest)
+		if err != nil || n < 0 {
+			return "", err
+		}
+		if kind == '$' {
+			text := make([]byte, n+2)
+			_, err := io.ReadFull(in, text)
+			return string(text[:n]), err
+		}
+		parts := make([]string, n)
+		for i := range parts {
+			if parts[i], err = readRedis(in); err != nil {
+				return "", err
+			}
+		}
+		return strings.Join(parts, "\n"), nil
+	}
+	return rest, nil
 }
