@@ -59,7 +59,7 @@ func (b *Backend) pipeline(ctx context.Context, txs []*store.Tx, cmds []*redis.C
 	if len(again) == 0 {
 		return
 	}
-	if err := commitScript.Load(ctx, b.client).Err(); err != nil {
+	if err := b.load(ctx, txs[0].Workspace, commitScript); err != nil {
 		for _, i := range again {
 			cmds[i].SetErr(err)
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Finding is a setting of Redis that does not keep what it is given.
@@ -13,6 +15,7 @@ type Finding struct {
 	// Danger is what it is called in the setting store.allow_unsafe: "persistence",
 	// "eviction", "replica" or "plaintext". It is "" for what is a choice, and only told.
 	Danger  string
+	Node    string // of a cluster, "" elsewhere
 	Setting string // "appendonly"
 	Is      string
 	Want    string
@@ -20,7 +23,11 @@ type Finding struct {
 }
 
 func (f Finding) String() string {
-	return fmt.Sprintf("%s is %s, want %s: %s", f.Setting, f.Is, f.Want, f.Loss)
+	text := fmt.Sprintf("%s is %s, want %s: %s", f.Setting, f.Is, f.Want, f.Loss)
+	if f.Node != "" {
+		text = f.Node + ": " + text
+	}
+	return text
 }
 
 // UnsafeError is what Verify refuses.
@@ -45,7 +52,7 @@ func (b *Backend) Verify(ctx context.Context) error {
 	}
 	for _, f := range findings {
 		if !b.refuses(f) {
-			b.log.Warn("redis may lose data", "setting", f.Setting, "is", f.Is, "want", f.Want, "loss", f.Loss)
+			b.log.Warn("redis may lose data", "node", f.Node, "setting", f.Setting, "is", f.Is, "want", f.Want, "loss", f.Loss)
 		}
 	}
 	if refused := b.refused(findings); len(refused) > 0 {
@@ -68,53 +75,60 @@ func (b *Backend) refused(findings []Finding) (refused []Finding) {
 	return refused
 }
 
-// Check looks at what decides whether Redis keeps what it acknowledges (design.md §4.5). It
-// asks INFO, since managed services forbid CONFIG.
+// Check looks at what decides whether Redis keeps what it acknowledges (design.md §4.5), on every
+// master of a cluster. It asks INFO, since managed services forbid CONFIG.
 func (b *Backend) Check(ctx context.Context) ([]Finding, error) {
-	info, err := b.info(ctx, "persistence", "memory", "replication")
-	if err != nil {
-		return nil, err
-	}
 	var findings []Finding
-	if info["aof_enabled"] != "1" {
-		findings = append(findings, Finding{
-			Danger: "persistence", Setting: "appendonly", Is: "no", Want: "yes",
-			Loss: "everything since the last snapshot is lost when Redis or its host stops",
-		})
-	} else if sync := b.config(ctx, "appendfsync"); sync != "" && sync != "always" {
-		findings = append(findings, Finding{
-			Setting: "appendfsync", Is: sync, Want: "always",
-			Loss: "the last second or more of acknowledged changes is lost when the host loses power",
-		})
+	err := b.eachNode(ctx, func(ctx context.Context, name string, node redis.UniversalClient) error {
+		found, err := b.checkNode(ctx, name, node)
+		findings = append(findings, found...)
+		return err
+	})
+	if err != nil {
+		return nil, failed(ctx, "check its settings", err)
 	}
-	if policy := info["maxmemory_policy"]; policy != "noeviction" {
+	if addr := b.exposed.Load(); addr != nil {
 		findings = append(findings, Finding{
-			Danger: "eviction", Setting: "maxmemory-policy", Is: policy, Want: "noeviction",
-			Loss: "when memory is full Redis deletes users and the keys that keep names unique, and says nothing",
-		})
-	}
-	if role := info["role"]; role != "master" {
-		findings = append(findings, Finding{
-			Danger: "replica", Setting: "role", Is: role, Want: "master",
-			Loss: "a replica refuses writes, or drops them when it next follows its master",
-		})
-	}
-	if b.exposed {
-		findings = append(findings, Finding{
-			Danger: "plaintext", Setting: "connection", Is: "without a password or without TLS, beyond loopback", Want: "rediss:// with a password",
+			Danger: "plaintext", Node: *addr, Setting: "connection", Is: "without a password or without TLS, beyond loopback", Want: "TLS and a password",
 			Loss: "whoever can reach Redis, or listen on the way, reads and changes everything",
 		})
 	}
 	return findings, nil
 }
 
-// info reads sections of INFO. Each is asked for by itself: several at once need Redis 7.
-func (b *Backend) info(ctx context.Context, sections ...string) (map[string]string, error) {
+func (b *Backend) checkNode(ctx context.Context, name string, node redis.UniversalClient) ([]Finding, error) {
+	info, err := infoOf(ctx, node, "persistence", "memory", "replication")
+	if err != nil {
+		return nil, err
+	}
+	if info["role"] == "" {
+		return nil, errors.New("redisdb: INFO tells no role: is this Redis?")
+	}
+	var findings []Finding
+	found := func(danger, setting, is, want, loss string) {
+		findings = append(findings, Finding{Danger: danger, Node: name, Setting: setting, Is: is, Want: want, Loss: loss})
+	}
+	if info["aof_enabled"] != "1" {
+		found("persistence", "appendonly", "no", "yes", "everything since the last snapshot is lost when Redis or its host stops")
+	} else if sync := configOf(ctx, node, "appendfsync"); sync != "" && sync != "always" {
+		found("", "appendfsync", sync, "always", "the last second or more of acknowledged changes is lost when the host loses power")
+	}
+	if policy := info["maxmemory_policy"]; policy != "noeviction" {
+		found("eviction", "maxmemory-policy", policy, "noeviction", "when memory is full Redis deletes users and the keys that keep names unique, and says nothing")
+	}
+	if role := info["role"]; role != "master" {
+		found("replica", "role", role, "master", "a replica refuses writes, or drops them when it next follows its master")
+	}
+	return findings, nil
+}
+
+// infoOf reads sections of INFO. Each is asked for by itself: several at once need Redis 7.
+func infoOf(ctx context.Context, node redis.UniversalClient, sections ...string) (map[string]string, error) {
 	values := map[string]string{}
 	for _, section := range sections {
-		text, err := b.client.Info(ctx, section).Result()
+		text, err := node.Info(ctx, section).Result()
 		if err != nil {
-			return nil, failed(ctx, "ask for INFO "+section, err)
+			return nil, err
 		}
 		for line := range strings.Lines(text) {
 			if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
@@ -122,13 +136,10 @@ func (b *Backend) info(ctx context.Context, sections ...string) (map[string]stri
 			}
 		}
 	}
-	if values["role"] == "" {
-		return nil, errors.New("redisdb: INFO tells no role: is this Redis?")
-	}
 	return values, nil
 }
 
-// config reads one setting, "" where that is forbidden.
-func (b *Backend) config(ctx context.Context, name string) string {
-	return b.client.ConfigGet(ctx, name).Val()[name]
+// configOf reads one setting, "" where that is forbidden.
+func configOf(ctx context.Context, node redis.UniversalClient, name string) string {
+	return node.ConfigGet(ctx, name).Val()[name]
 }

@@ -3,6 +3,7 @@ package redisdb
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -60,22 +61,21 @@ func TestVerify(t *testing.T) {
 
 func TestExposed(t *testing.T) {
 	for _, c := range []struct {
+		addr   string
 		config Config
 		want   bool
 	}{
-		{Config{Addr: "127.0.0.1:6379"}, false},
-		{Config{Addr: "localhost:6379"}, false},
-		{Config{Addr: "[::1]:6379"}, false},
-		{Config{Addr: "192.0.2.1:6379"}, true},
-		{Config{Addr: "redis.example.com:6379", Password: "x"}, true},
-		{Config{Addr: "redis.example.com:6379", TLS: true}, true},
-		{Config{Addr: "redis.example.com:6379", TLS: true, Password: "x"}, false},
+		{"127.0.0.1:6379", Config{}, false},
+		{"localhost:6379", Config{}, false},
+		{"[::1]:6379", Config{}, false},
+		{"192.0.2.1:6379", Config{}, true},
+		{"redis.example.com:6379", Config{Password: "x"}, true},
+		{"redis.example.com:6379", Config{TLS: &tls.Config{}}, true},
+		{"redis.example.com:6379", Config{TLS: &tls.Config{}, Password: "x"}, false},
 	} {
-		b := dial(c.config)
-		if b.exposed != c.want {
-			t.Errorf("%+v: exposed = %v, want %v", c.config, b.exposed, c.want)
+		if got := c.config.exposes(c.addr); got != c.want {
+			t.Errorf("%+v exposes %s = %v, want %v", c.config, c.addr, got, c.want)
 		}
-		b.Close()
 	}
 }
 

@@ -14,14 +14,6 @@ import (
 
 const ws = store.DefaultWorkspace
 
-func TestDamage(t *testing.T) {
-	open := opener(t)
-	storetest.Damage(t, func(t testing.TB) (store.Backend, storetest.Vandal) {
-		b := open(t).(*Backend)
-		return b, vandal{t, b}
-	})
-}
-
 // TestStrays is damage that only Redis can have.
 func TestStrays(t *testing.T) {
 	open := opener(t)

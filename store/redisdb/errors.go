@@ -45,7 +45,7 @@ func failed(ctx context.Context, what string, err error) error {
 		err = errors.Join(context.DeadlineExceeded, err) // the connection's deadline was the context's
 	}
 	var op *net.OpError
-	unsent := errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrClosed) || errors.As(err, &op) && op.Op == "dial"
+	unsent := errors.Is(err, errUnsent) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrClosed) || errors.As(err, &op) && op.Op == "dial"
 	if unsent {
 		return fmt.Errorf("redisdb: %s: %w: %w", what, scim.ErrUnavailable, err)
 	}

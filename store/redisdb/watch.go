@@ -11,8 +11,8 @@ import (
 // watchEvery is how often Watch looks (design.md §4.5).
 const watchEvery = time.Minute
 
-// Watch looks again and again whether Redis still keeps what it is given, until the context ends.
-// Somebody may change a setting while we run, or a fail-over lead to another Redis. Until it is
+// Watch looks again and again whether Redis still keeps what it is given, until the context ends,
+// and whenever Redis answers again after it did not. Somebody may change a setting while we run, or a fail-over lead to another Redis. Until it is
 // right again nothing is written: reads go on.
 func (b *Backend) Watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
@@ -22,6 +22,8 @@ func (b *Backend) Watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			b.look(ctx)
+		case <-b.again:
 			b.look(ctx)
 		}
 	}
@@ -43,7 +45,7 @@ func (b *Backend) look(ctx context.Context) {
 		b.unsafe.Store(&UnsafeError{refused})
 		for _, f := range refused {
 			b.log.Error("REDIS WOULD LOSE DATA: writes are refused until this is right",
-				"setting", f.Setting, "is", f.Is, "want", f.Want, "loss", f.Loss)
+				"node", f.Node, "setting", f.Setting, "is", f.Is, "want", f.Want, "loss", f.Loss)
 		}
 	}
 }
