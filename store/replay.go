@@ -70,7 +70,7 @@ func (w *Workspace) repeat(ctx context.Context, tx *Tx, unknown TxResult) TxResu
 		if done, err := w.findNonce(ctx, tx); err != nil {
 			continue // still out of reach
 		} else if done != nil {
-			return *done
+			return w.confirm(ctx, done)
 		}
 		res := w.backend.Apply(ctx, []*Tx{tx})[0]
 		if res.Err != nil {
@@ -86,11 +86,19 @@ func (w *Workspace) repeat(ctx context.Context, tx *Tx, unknown TxResult) TxResu
 		case err != nil:
 			return unknown
 		case done != nil:
-			return *done
+			return w.confirm(ctx, done)
 		}
 		return res
 	}
 	return unknown
+}
+
+// confirm is the result of a Tx that was found done, once that is safe.
+func (w *Workspace) confirm(ctx context.Context, done *TxResult) TxResult {
+	if err := w.backend.Confirm(ctx, w.ws); err != nil {
+		return TxResult{Err: err}
+	}
+	return *done
 }
 
 // replayWindow is how many changes findNonce looks back through.

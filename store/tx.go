@@ -143,6 +143,10 @@ type TxResult struct {
 // ErrUnknown marks an error after which the Tx may have been executed, or may yet be.
 var ErrUnknown = errors.New("outcome unknown")
 
+// ErrUnconfirmed marks an error after which the Tx has been executed, but may be lost: fewer
+// replicas have it than were asked for.
+var ErrUnconfirmed = errors.New("unconfirmed")
+
 // Raw is a record as a backend keeps it.
 type Raw struct {
 	scim.Ref
@@ -214,6 +218,9 @@ type Backend interface {
 	// Rewrite replaces the payloads of records that still have the version and the nonce given:
 	// the same content in another format. It makes no version and no feed entry.
 	Rewrite(ctx context.Context, ws string, records []Raw) error
+	// Confirm is nil once all that was written to a workspace before is as safe as what Apply
+	// reports as done.
+	Confirm(ctx context.Context, ws string) error
 	Reader
 	Scanner
 	Copier

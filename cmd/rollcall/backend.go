@@ -23,26 +23,43 @@ func openBackend(ctx context.Context, s StoreConfig, log *slog.Logger) (store.Ba
 	if err != nil {
 		return nil, err
 	}
-	switch t.Kind {
-	case "bolt":
-		if err := os.MkdirAll(filepath.Dir(t.Path), 0o700); err != nil {
-			return nil, err
-		}
-		backend, err := boltdb.Open(t.Path)
-		if err != nil {
-			return nil, err
-		}
-		if info, err := os.Stat(t.Path); err == nil && worldReadable(info) {
-			log.Warn("everybody on this machine can read the store, with people and secrets in it", "remedy", "chmod 600 "+t.Path)
-		}
-		return backend, nil
-	case "redis":
-		return redisdb.Open(ctx, redisdb.Config{
-			Addr: t.Hosts[0], TLS: t.TLS, User: t.User, Password: s.Password.Reveal(), DB: t.DB,
-			AllowUnsafe: s.AllowUnsafe, Logger: log,
-		})
+	if t.Kind == "bolt" {
+		return openFile(t.Path, log)
 	}
-	return nil, usagef("store.url: %s is not supported yet; there are redis://, rediss:// and bolt:", t.Kind)
+	c := redisdb.Config{
+		User: t.User, Password: s.Password.Reveal(), DB: t.DB, AllowUnsafe: s.AllowUnsafe,
+		Confirm: s.ConfirmReplicas, ConfirmTimeout: time.Duration(s.ConfirmTimeout), Logger: log,
+	}
+	switch t.Kind {
+	case "sentinel":
+		c.Sentinels, c.Master = t.Hosts, t.Master
+		c.SentinelUser, c.SentinelPassword = s.SentinelUser, s.SentinelPassword.Reveal()
+	case "cluster":
+		c.Cluster = t.Hosts
+	default:
+		c.Addr = t.Hosts[0]
+	}
+	if t.TLS {
+		if c.TLS, err = s.TLS(); err != nil {
+			return nil, err
+		}
+	}
+	return redisdb.Open(ctx, c)
+}
+
+// openFile opens the embedded store.
+func openFile(path string, log *slog.Logger) (store.Backend, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	backend, err := boltdb.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(path); err == nil && worldReadable(info) {
+		log.Warn("everybody on this machine can read the store, with people and secrets in it", "remedy", "chmod 600 "+path)
+	}
+	return backend, nil
 }
 
 // newSource makes the reader of a source.

@@ -54,6 +54,20 @@ type ServerConfig struct {
 type StoreConfig struct {
 	URL      string `key:"url"` // never holds a password: Load moves one into Password
 	Password Secret `key:"password"`
+	// Sentinels may have a user of their own.
+	SentinelUser     string `key:"sentinel_user"`
+	SentinelPassword Secret `key:"sentinel_password"`
+	// CAFile holds the authorities of a rediss:// store, "" for the system's; ServerName is the name in
+	// its certificate, "" for that of each address. TLSCert and TLSKey are for a Redis that asks for
+	// the certificate of its clients.
+	CAFile     string `key:"ca_file"`
+	ServerName string `key:"server_name"`
+	TLSCert    string `key:"tls_cert"`
+	TLSKey     string `key:"tls_key"`
+	// ConfirmReplicas is how many replicas must have a change before it is acknowledged, and
+	// ConfirmTimeout how long they may take.
+	ConfirmReplicas int      `key:"confirm_replicas"`
+	ConfirmTimeout  Duration `key:"confirm_timeout"`
 	// AllowUnsafe names dangers of a Redis that are accepted instead of refused (design.md
 	// §4.5).
 	AllowUnsafe []string `key:"allow_unsafe" enum:"persistence,eviction,replica,plaintext"`
@@ -198,7 +212,7 @@ type ClientConfig struct {
 func defaultConfig() *Config {
 	return &Config{
 		Server:  ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090"},
-		Store:   StoreConfig{URL: "bolt:rollcall.db", FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep},
+		Store:   StoreConfig{URL: "bolt:rollcall.db", ConfirmTimeout: second, FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep},
 		Logging: LoggingConfig{Level: "info", Format: "auto", PII: "mask"},
 		Sources: map[string]*SourceConfig{},
 		Clients: map[string]*ClientConfig{},

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // StoreTarget is a store URL, read.
@@ -27,10 +30,12 @@ var storeSchemes = []struct {
 	{"redis", "redis", "6379", false},
 	{"rediss", "redis", "6379", true},
 	{"redis+sentinel", "sentinel", "26379", false},
+	{"rediss+sentinel", "sentinel", "26379", true},
 	{"redis+cluster", "cluster", "6379", false},
+	{"rediss+cluster", "cluster", "6379", true},
 }
 
-const storeURLs = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB and bolt:PATH"
+const storeURLs = "redis://HOST:PORT/DB, redis+sentinel://HOST,HOST/MASTER/DB, redis+cluster://HOST,HOST (each with rediss in place of redis for TLS) and bolt:PATH"
 
 // Target reads the URL.
 func (s StoreConfig) Target() (StoreTarget, error) {
@@ -162,15 +167,16 @@ func withoutPassword(u string) string {
 func (l *loader) checkStore() {
 	s := l.config.Store
 	t, err := s.Target()
-	switch {
-	case err != nil:
+	if err != nil {
 		l.bad("store.url", "", "%s", err)
-	case t.Kind == "sentinel" || t.Kind == "cluster":
-		l.bad("store.url", "Name one Redis, or what stands in front of several and leads to the master: redis://HOST:PORT/DB or rediss://HOST:PORT/DB",
-			"a store by Redis %s is not supported", t.Kind)
+	} else {
+		l.checkTarget(t)
 	}
-	if t.Kind == "bolt" && s.Password.IsSet() {
-		l.bad("store.password", "", "bolt has no password")
+	if s.ConfirmReplicas < 0 || s.ConfirmReplicas > 16 {
+		l.bad("store.confirm_replicas", "0 asks none", "%d is not from 0 to 16", s.ConfirmReplicas)
+	}
+	if d := time.Duration(s.ConfirmTimeout); d < 10*time.Millisecond || d > 30*time.Second {
+		l.bad("store.confirm_timeout", "", "%v is not from 10ms to 30s", d)
 	}
 	if s.FeedKeep < 1 {
 		l.bad("store.feed_keep", "", "%d is not above zero", s.FeedKeep)
@@ -178,6 +184,66 @@ func (l *loader) checkStore() {
 	if s.ImageKeep < 0 {
 		l.bad("store.image_keep", "0 keeps none", "%d is below zero", s.ImageKeep)
 	}
+}
+
+// checkTarget holds that every setting is for a store of this kind.
+func (l *loader) checkTarget(t StoreTarget) {
+	s := l.config.Store
+	set := map[string]bool{
+		"password": s.Password.IsSet(), "confirm_replicas": s.ConfirmReplicas > 0,
+		"sentinel_user": s.SentinelUser != "", "sentinel_password": s.SentinelPassword.IsSet(),
+		"ca_file": s.CAFile != "", "server_name": s.ServerName != "", "tls_cert": s.TLSCert != "", "tls_key": s.TLSKey != "",
+	}
+	refuse := func(remedy, why string, keys ...string) {
+		for _, key := range keys {
+			if set[key] {
+				l.bad("store."+key, remedy, "%s", why)
+			}
+		}
+	}
+	if t.Kind == "bolt" {
+		refuse("", "bolt has no password", "password")
+		refuse("", "bolt has no replicas", "confirm_replicas")
+	}
+	if t.Kind != "sentinel" {
+		refuse("", "this store has no sentinels", "sentinel_user", "sentinel_password")
+	}
+	if !t.TLS {
+		refuse("Write rediss in place of redis in store.url", "this store is without TLS", "ca_file", "server_name", "tls_cert", "tls_key")
+		return
+	}
+	if set["tls_cert"] != set["tls_key"] {
+		l.bad("store.tls_cert", "Set both or neither", "store.tls_cert and store.tls_key belong together")
+	} else if _, err := s.TLS(); err != nil {
+		key := "store.ca_file"
+		if s.CAFile == "" || strings.HasPrefix(err.Error(), "tls: ") {
+			key = "store.tls_cert"
+		}
+		l.bad(key, "", "%s", err)
+	}
+}
+
+// TLS is how to connect to a store with TLS.
+func (s StoreConfig) TLS() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.ServerName}
+	if s.CAFile != "" {
+		pem, _, err := readFile(s.CAFile, maxFile)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM form", s.CAFile)
+		}
+	}
+	if s.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
 }
 
 // imageKeep is ImageKeep for store.Config, where 0 stands for the default.

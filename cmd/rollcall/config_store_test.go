@@ -29,6 +29,8 @@ func TestStoreTarget(t *testing.T) {
 		"redis://[::1]/":                 {Kind: "redis", Hosts: []string{"[::1]:6379"}},
 		"rediss://u@h:1/5":               {Kind: "redis", TLS: true, Hosts: []string{"h:1"}, User: "u", DB: 5},
 		"redis+cluster://a:1,b":          {Kind: "cluster", Hosts: []string{"a:1", "b:6379"}},
+		"rediss+cluster://u@a":           {Kind: "cluster", TLS: true, Hosts: []string{"a:6379"}, User: "u"},
+		"rediss+sentinel://a/main":       {Kind: "sentinel", TLS: true, Hosts: []string{"a:26379"}, Master: "main"},
 		"redis+sentinel://a,b:1/main/15": {Kind: "sentinel", Hosts: []string{"a:26379", "b:1"}, Master: "main", DB: 15},
 	} {
 		got, err := StoreConfig{URL: url}.Target()

@@ -68,8 +68,9 @@ func StartCommand(t testing.TB, logFile string, cmd *exec.Cmd) *Proc {
 		t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = log, log
-	// The server dies with the test process, however that ends.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// The server dies with the test process, however that ends; and with it what it forked, such as
+	// a Redis that rewrites its file.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", cmd.Path, err)
 	}
@@ -85,7 +86,7 @@ func StartCommand(t testing.TB, logFile string, cmd *exec.Cmd) *Proc {
 
 // Kill is kill -9, and waits until the process is gone.
 func (p *Proc) Kill() {
-	p.Cmd.Process.Kill()
+	_ = syscall.Kill(-p.Cmd.Process.Pid, syscall.SIGKILL) // its group; it may be gone already
 	<-p.done
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -54,6 +56,32 @@ func (r *Redis) Restart(t testing.TB) {
 	t.Helper()
 	r.proc = Start(t, filepath.Join(r.Dir, "redis.log"), Need(t, "redis-server"), r.args...)
 	r.proc.WaitTCP(t, r.Port)
+}
+
+// TearFile cuts so many bytes off the end of the append-only file of a server that was killed.
+func (r *Redis) TearFile(t testing.TB, bytes int64) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(r.Dir, "appendonlydir", "*.incr.aof"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("append-only files %v, %v, want one", files, err)
+	}
+	info, err := os.Stat(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(files[0], max(0, info.Size()-bytes)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// RepairFile cuts the append-only file behind its last whole change.
+func (r *Redis) RepairFile(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command(Need(t, "redis-check-aof"), "--fix", filepath.Join(r.Dir, "appendonlydir", "appendonly.aof.manifest"))
+	cmd.Stdin = strings.NewReader("y\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd, err, out)
+	}
 }
 
 // Do sends a command, and returns what the reply says; of several parts, each on a line.

@@ -25,7 +25,7 @@ func StartSentinel(t testing.TB, options ...string) *Sentinel {
 	master := StartRedis(t, options...)
 	replica := StartRedis(t, append([]string{"--replicaof", fmt.Sprint("127.0.0.1 ", master.Port)}, options...)...)
 	s := &Sentinel{Nodes: []*Redis{master, replica}}
-	s.waitReplica(t)
+	replica.Until(t, func(reply string) bool { return strings.Contains(reply, "master_link_status:up") }, "INFO", "replication")
 	for range 3 {
 		s.Sentinels = append(s.Sentinels, startSentinel(t, master.Port))
 	}
@@ -55,10 +55,16 @@ func startSentinel(t testing.TB, master int) *Redis {
 	return r
 }
 
-// waitReplica waits until the replica is in step with the master.
-func (s *Sentinel) waitReplica(t testing.TB) {
+// Rejoin starts a node that was killed, and waits until it is a replica in step with the master.
+func (s *Sentinel) Rejoin(t testing.TB, node int) {
 	t.Helper()
-	s.Nodes[1].Until(t, func(reply string) bool { return strings.Contains(reply, "master_link_status:up") }, "INFO", "replication")
+	s.Nodes[node].Restart(t)
+	s.Nodes[node].Until(t, func(reply string) bool {
+		return strings.Contains(reply, "role:slave") && strings.Contains(reply, "master_link_status:up")
+	}, "INFO", "replication")
+	for _, r := range s.Sentinels { // none sees a reason to fail over
+		r.Until(t, func(reply string) bool { return strings.Contains(reply, "status=ok") }, "INFO", "sentinel")
+	}
 }
 
 // Addrs are host and port of each sentinel.

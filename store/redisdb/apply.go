@@ -2,6 +2,7 @@ package redisdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,11 +24,12 @@ func (b *Backend) Apply(ctx context.Context, txs []*store.Tx) []store.TxResult {
 		return results
 	}
 	cmds := make([]*redis.Cmd, len(txs))
-	if len(txs) == 1 {
+	var unconfirmed error
+	if len(txs) == 1 && b.confirm == 0 {
 		keys, args := request(txs[0])
 		cmds[0] = b.eval(ctx, commitScript, keys, args...)
 	} else {
-		b.pipeline(ctx, txs, cmds)
+		unconfirmed = b.pipeline(ctx, txs, cmds)
 	}
 	results := make([]store.TxResult, len(txs))
 	for i, cmd := range cmds {
@@ -38,17 +40,19 @@ func (b *Backend) Apply(ctx context.Context, txs []*store.Tx) []store.TxResult {
 		}
 		results[i] = parseResult(reply)
 	}
+	b.confirmAll(ctx, txs, results, unconfirmed)
 	return results
 }
 
 // pipeline sends all and, where Redis had forgotten the script, those again that it refused
-// for that: they were not executed.
-func (b *Backend) pipeline(ctx context.Context, txs []*store.Tx, cmds []*redis.Cmd) {
+// for that: they were not executed. It returns why what was done is not confirmed.
+func (b *Backend) pipeline(ctx context.Context, txs []*store.Tx, cmds []*redis.Cmd) error {
 	pipe := b.client.Pipeline()
 	for i, tx := range txs {
 		keys, args := request(tx)
 		cmds[i] = commitScript.EvalSha(ctx, pipe, keys, args...)
 	}
+	wait := b.wait(ctx, pipe)
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	var again []int
 	for i, cmd := range cmds {
@@ -57,20 +61,22 @@ func (b *Backend) pipeline(ctx context.Context, txs []*store.Tx, cmds []*redis.C
 		}
 	}
 	if len(again) == 0 {
-		return
+		return b.confirmed(ctx, wait)
 	}
 	if err := b.load(ctx, txs[0].Workspace, commitScript); err != nil {
 		for _, i := range again {
 			cmds[i].SetErr(err)
 		}
-		return
+		return b.confirmed(ctx, wait)
 	}
 	pipe = b.client.Pipeline()
 	for _, i := range again {
 		keys, args := request(txs[i])
 		cmds[i] = commitScript.EvalSha(ctx, pipe, keys, args...)
 	}
+	second := b.wait(ctx, pipe)
 	_, _ = pipe.Exec(ctx)
+	return errors.Join(b.confirmed(ctx, wait), b.confirmed(ctx, second))
 }
 
 // keepAll is a feed length that no feed has.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -113,11 +114,21 @@ func (b *Backend) checkNode(ctx context.Context, name string, node redis.Univers
 	} else if sync := configOf(ctx, node, "appendfsync"); sync != "" && sync != "always" {
 		found("", "appendfsync", sync, "always", "the last second or more of acknowledged changes is lost when the host loses power")
 	}
+	if info["aof_enabled"] == "1" && configOf(ctx, node, "aof-load-truncated") == "yes" {
+		found("", "aof-load-truncated", "yes", "no", "when power fails within a change Redis cuts the file there, and the restart after the next applies half of it")
+	}
 	if policy := info["maxmemory_policy"]; policy != "noeviction" {
 		found("eviction", "maxmemory-policy", policy, "noeviction", "when memory is full Redis deletes users and the keys that keep names unique, and says nothing")
 	}
 	if role := info["role"]; role != "master" {
 		found("replica", "role", role, "master", "a replica refuses writes, or drops them when it next follows its master")
+	}
+	replicas, _ := strconv.Atoi(info["connected_slaves"])
+	switch {
+	case replicas < b.confirm:
+		found("", "replicas", fmt.Sprint(replicas), fmt.Sprint(b.confirm, ", as store.confirm_replicas says"), "every write is answered 503, since none is confirmed")
+	case replicas > 0 && b.confirm == 0:
+		found("", "store.confirm_replicas", "0", "1", "a fail-over loses what the replica had not received yet")
 	}
 	return findings, nil
 }

@@ -127,7 +127,7 @@ func (c *circuit) leave(ctx context.Context, probe bool, err error) {
 		c.failures, c.pause, c.until = 0, 0, time.Time{}
 	case ctx.Err() != nil, errors.Is(err, redis.ErrClosed), errors.Is(err, redis.ErrPoolTimeout): // that tells nothing of Redis
 	default:
-if c.failures++; c.failures < circuitFailures || !probe && !c.until.IsZero() {
+		if c.failures++; c.failures < circuitFailures || !probe && !c.until.IsZero() {
 			return
 		}
 		if c.until.IsZero() {

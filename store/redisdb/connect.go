@@ -28,6 +28,10 @@ type Config struct {
 	User     string
 	Password string
 	DB       int // not in a cluster
+	// Confirm is how many replicas must have what was written before it is acknowledged; and
+	// ConfirmTimeout how long they may take: 0 for 1 s.
+	Confirm        int
+	ConfirmTimeout time.Duration
 	// AllowUnsafe names dangers (Finding.Danger) that are warned of instead of refused: the
 	// setting store.allow_unsafe.
 	AllowUnsafe []string
@@ -60,7 +64,13 @@ func dial(c Config) *Backend {
 	if c.PoolSize == 0 {
 		c.PoolSize = 64
 	}
-	b := &Backend{log: c.Logger, allow: c.AllowUnsafe, again: make(chan struct{}, 1)}
+	if c.ConfirmTimeout == 0 {
+		c.ConfirmTimeout = confirmTimeout
+	}
+	b := &Backend{
+		log: c.Logger, allow: c.AllowUnsafe, again: make(chan struct{}, 1),
+		confirm: c.Confirm, confirmTimeout: c.ConfirmTimeout,
+	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -85,6 +95,10 @@ func dial(c Config) *Backend {
 }
 
 func (c *Config) options() *redis.UniversalOptions {
+	wait := c.Timeout
+	if c.Confirm > 0 {
+		wait += c.ConfirmTimeout // a WAIT is answered after that
+	}
 	o := &redis.UniversalOptions{
 		DB: c.DB, Username: c.User, Password: c.Password,
 		MasterName: c.Master, SentinelUsername: c.SentinelUser, SentinelPassword: c.SentinelPassword,
@@ -93,7 +107,7 @@ func (c *Config) options() *redis.UniversalOptions {
 		MaxRetries:            -1,
 		ContextTimeoutEnabled: true,
 		DialTimeout:           max(c.Timeout, time.Second),
-		ReadTimeout:           c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout,
+		ReadTimeout:           wait, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout,
 		DialerRetries:            1,
 		PoolSize:                 c.PoolSize,
 		PipelinePoolSize:         -1, // pipelines use the same connections

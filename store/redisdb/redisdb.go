@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -31,6 +32,9 @@ type Backend struct {
 	exposed atomic.Pointer[string]
 	// again has something in it when Redis answers again after it did not: it may be another one.
 	again chan struct{}
+	// confirm is how many replicas must have what is acknowledged, confirmTimeout how long they may take.
+	confirm        int
+	confirmTimeout time.Duration
 	// unsafe is why Watch has writes refused, nil for no reason.
 	unsafe atomic.Pointer[UnsafeError]
 }

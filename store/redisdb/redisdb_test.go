@@ -3,6 +3,7 @@ package redisdb
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -55,8 +56,12 @@ func connectTo(t testing.TB, c Config) *Backend {
 func TestContract(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T) Config{
 		"standalone": func(t *testing.T) Config { return Config{Addr: testserver.StartRedis(t).Addr()} },
-		"sentinel":   func(t *testing.T) Config { return behind(testserver.StartSentinel(t)) },
-		"cluster":    func(t *testing.T) Config { return Config{Cluster: testserver.StartCluster(t).Addrs()[:1]} },
+		"sentinel": func(t *testing.T) Config { // and each change is confirmed by the replica
+			c := behind(testserver.StartSentinel(t))
+			c.Confirm, c.ConfirmTimeout = 1, 20*time.Second
+			return c
+		},
+		"cluster": func(t *testing.T) Config { return Config{Cluster: testserver.StartCluster(t).Addrs()[:1]} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

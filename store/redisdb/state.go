@@ -39,7 +39,7 @@ func (b *Backend) KVPut(ctx context.Context, ws, space, key string, value, old [
 		return err
 	}
 	if old == nil {
-		return failed(ctx, "write", b.client.HSet(ctx, kvKey(ws, space), key, value).Err())
+		return b.written(ctx, ws, failed(ctx, "write", b.client.HSet(ctx, kvKey(ws, space), key, value).Err()))
 	}
 	done, err := b.eval(ctx, casScript, []string{kvKey(ws, space)}, key, value, old).Int()
 	if err != nil {
@@ -48,12 +48,12 @@ func (b *Backend) KVPut(ctx context.Context, ws, space, key string, value, old [
 	if done == 0 {
 		return scim.ErrVersionMismatch
 	}
-	return nil
+	return b.Confirm(ctx, ws)
 }
 
 // KVDelete removes a key.
 func (b *Backend) KVDelete(ctx context.Context, ws, space, key string) error {
-	return failed(ctx, "delete", b.client.HDel(ctx, kvKey(ws, space), key).Err())
+	return b.written(ctx, ws, failed(ctx, "delete", b.client.HDel(ctx, kvKey(ws, space), key).Err()))
 }
 
 // KVScan calls fn with each key in order. It holds the keys of the space, and a few values.
@@ -122,7 +122,10 @@ func (b *Backend) LockTake(ctx context.Context, ws, name, token, holder string, 
 	if err != nil {
 		return 0, "", false, errReply("take a lock")
 	}
-	return n, heldBy, ok == 1, nil
+	if ok != 1 {
+		return n, heldBy, false, nil
+	}
+	return n, heldBy, true, b.Confirm(ctx, ws) // a number that is lost would be given out again
 }
 
 // LockRenew extends the time of a lock.
