@@ -22,6 +22,9 @@ func (a *applier) prepare(ctx context.Context, c *Change) (*attempt, error) {
 	if c.Action == Create && !c.unsure && !a.nesting {
 		return a.creation(c)
 	}
+	if c.Mapped {
+		return a.mapped(c), nil
+	}
 	stored, err := a.config.Target.Get(ctx, c.ref(), scim.With{})
 	switch {
 	case errors.Is(err, scim.ErrNotFound) && c.want == nil:

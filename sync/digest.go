@@ -73,6 +73,9 @@ func (c *Change) key() uint64 {
 	h := sha256.New()
 	field(h, c.Type)
 	field(h, c.ExternalID)
+	if c.Mapped {
+		field(h, c.ID)
+	}
 	return number(h)
 }
 

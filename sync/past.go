@@ -16,6 +16,7 @@ type past struct {
 	protected map[scim.Ref]string // names of Policy.Protect that were seen to stand for it
 	deleted   map[scim.Ref]string // the id that a resource had which a run has deleted
 	branches  branchCounts        // of the last whole run
+	mapped    map[scim.Ref]string // groups, by id, that got members of these LDAP groups
 }
 
 // memory keeps the past.
@@ -27,6 +28,7 @@ type memory struct {
 func (m *memory) missing() scim.KV   { return m.state.KV("sync/missing/" + m.source) }
 func (m *memory) protected() scim.KV { return m.state.KV("sync/protected/" + m.source) }
 func (m *memory) deleted() scim.KV   { return m.state.KV("sync/deleted/" + m.source) }
+func (m *memory) mapped() scim.KV    { return m.state.KV("sync/matched/" + m.source) }
 func (m *memory) holds() scim.KV     { return m.state.KV("sync/hold/" + m.source) }
 
 func (m *memory) load(ctx context.Context) (*past, error) {
@@ -43,6 +45,9 @@ func (m *memory) load(ctx context.Context) (*past, error) {
 	}
 	if p.branches, err = m.loadBranches(ctx); err != nil {
 		return nil, err
+	}
+	if p.mapped, err = scanByRef[string](ctx, m.mapped()); err != nil {
+		return nil, fmt.Errorf("which groups had LDAP groups' members: %w", err)
 	}
 	return &p, nil
 }
@@ -76,6 +81,9 @@ func (m *memory) put(ctx context.Context, before *past, plan *Plan, enough int) 
 	}
 	if err := replace(ctx, m.protected(), before.protected, plan.Protected); err != nil {
 		return fmt.Errorf("who is protected: %w", err)
+	}
+	if err := replace(ctx, m.mapped(), before.mapped, plan.Mapped); err != nil {
+		return fmt.Errorf("which groups have LDAP groups' members: %w", err)
 	}
 	return m.putBranches(ctx, before.branches, plan.Branches)
 }

@@ -33,6 +33,8 @@ type Plan struct {
 	// Branches counts the people of the source, and BranchesBefore those of the last
 	// whole run.
 	Branches, BranchesBefore branchCounts
+	// Mapped are groups, by id, that name LDAP groups which the source has.
+	Mapped map[scim.Ref]string
 }
 
 // TypeCount counts the entries and the owned resources of one type.
@@ -73,6 +75,9 @@ type Change struct {
 	// Added and Removed are ids of the first MaxMembers of each, in a report.
 	Added   []string `json:"added,omitempty"`
 	Removed []string `json:"removed,omitempty"`
+
+	// Mapped: the members are those of LDAP groups that the group names, and not of its own entry.
+	Mapped bool `json:"mapped,omitempty"`
 
 	Error string `json:"error,omitempty"` // why it could not be applied
 
@@ -163,6 +168,7 @@ type planner struct {
 	plan     *Plan
 	room     []byte    // for text that is not kept
 	open     []*Change // to be compared with the resource as it is
+	mapped   []*mappedGroup
 }
 
 func newPlanner(m *mapping, policy Policy, past *past, now time.Time, report *Report) *planner {
@@ -170,7 +176,7 @@ func newPlanner(m *mapping, policy Policy, past *past, now time.Time, report *Re
 		mapping: m, policy: policy, now: now, past: past, report: report, names: map[string]string{},
 		held: map[string]map[string]*holding{}, returned: map[string]bool{},
 		plan: &Plan{Types: map[string]*TypeCount{}, Canaries: map[string]bool{}, Protected: map[scim.Ref]string{},
-			Branches: branchCounts{}, BranchesBefore: past.branches},
+			Mapped: map[scim.Ref]string{}, Branches: branchCounts{}, BranchesBefore: past.branches},
 	}
 	for _, name := range slices.Concat(policy.Protect, policy.Guard.Canaries) {
 		p.names[canaryKey(name)] = name
@@ -347,7 +353,9 @@ func (p *planner) end() []*Change {
 	for i := range p.groups {
 		e := &p.groups[i]
 		p.report.Counts.Dangling += len(e.Dangling)
-		p.decide(e, p.held[e.Type][e.ID], p.resolve(e))
+		members := p.resolve(e)
+		p.gather(e, members)
+		p.decide(e, p.held[e.Type][e.ID], members)
 		p.groups[i] = Entry{}
 	}
 	p.groups = nil

@@ -18,7 +18,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	r.writeHead(b)
 	for i := range r.Changes {
-		r.Changes[i].writeText(b)
+		r.Changes[i].writeText(b, r.Trigger == Undoing)
 	}
 	if n := r.ChangeCount - len(r.Changes); n > 0 && len(r.Changes) > 0 {
 		fmt.Fprintf(b, "  … and %d more changes\n", n)
@@ -77,7 +77,7 @@ func (m *Moved) text() string {
 	return fmt.Sprintf("%s was planned, with other values than are needed now", m.Was)
 }
 
-func (c *Change) writeText(w io.Writer) {
+func (c *Change) writeText(w io.Writer, undo bool) {
 	sign := "~"
 	switch c.Action {
 	case Create:
@@ -101,7 +101,10 @@ func (c *Change) writeText(w io.Writer) {
 	if c.MembersAdded > 0 || c.MembersRemoved > 0 {
 		fmt.Fprintf(w, "  members: +%d −%d", c.MembersAdded, c.MembersRemoved)
 	}
-	if c.DN == "" {
+	switch {
+	case c.Mapped:
+		fmt.Fprint(w, "  (by its ldapGroupNames)")
+	case c.DN == "" && !undo:
 		fmt.Fprint(w, "  (no longer in the source)")
 	}
 	if c.Error != "" {

@@ -65,7 +65,11 @@ func (t *run) plan(ctx context.Context) error {
 	if err := t.phase(ctx, "compare", len(open), func(ctx context.Context) error { return t.compare(ctx, open) }); err != nil {
 		return err
 	}
-	t.planned = t.planner.close(open)
+	mapped, err := t.compareMapped(ctx)
+	if err != nil {
+		return err
+	}
+	t.planned = t.planner.close(append(open, mapped...))
 	if err := t.checkNames(ctx); err != nil {
 		return err
 	}
@@ -106,7 +110,7 @@ func (t *run) readOwned(ctx context.Context) error {
 			t.planner.own(typ.Name, o)
 		}
 	}
-	return nil
+	return t.readMapped(ctx)
 }
 
 // readSource takes every entry. Only a stream that ends by itself is whole.
@@ -163,7 +167,7 @@ func (r *Report) fail(f Failure, text string) { r.Result, r.Failure, r.Error = F
 func (c *Change) shown() Change {
 	s := Change{
 		Action: c.Action, Type: c.Type, ID: c.ID, ExternalID: c.ExternalID, DN: c.DN, Name: c.Name, Attributes: c.Attributes,
-		MembersBefore: c.MembersBefore, MembersAdded: c.MembersAdded, MembersRemoved: c.MembersRemoved,
+		MembersBefore: c.MembersBefore, MembersAdded: c.MembersAdded, MembersRemoved: c.MembersRemoved, Mapped: c.Mapped,
 		Added: memberIDs(c.add), Removed: memberIDs(c.remove), Error: c.Error,
 	}
 	if c.Action == Create {

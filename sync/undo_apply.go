@@ -115,7 +115,7 @@ func (u *undoer) prepare(ctx context.Context, c chain, first, last scim.Images) 
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", c.ref(), err)
 	}
-	change := &Change{Type: c.ref().Type, ID: c.ref().ID, DN: "-"} // a DN is for what the source has
+	change := &Change{Type: c.ref().Type, ID: c.ref().ID}
 	for _, r := range []*scim.Resource{first.Old, last.New} {
 		if r != nil {
 			change.ExternalID, change.Name = r.ExternalID, cmp.Or(change.Name, r.UserName(), r.DisplayName())
@@ -202,7 +202,9 @@ func (u *undoer) revert(r *reversal, now, before, after *scim.Resource) *reversa
 			r.change.Action = Enable
 		}
 	}
-	r.commit.Mark = undoneMark(u.marks[now.ID], now.Active(), next.Active())
+	if mark, own := u.marks[now.ID]; own { // and not the mark of another source
+		r.commit.Mark = undoneMark(mark, now.Active(), next.Active())
+	}
 	u.giveEdges(r)
 	return r
 }

@@ -156,7 +156,7 @@ func (c *core) observeRun(r *dirsync.Report) {
 	}
 	n := r.Counts.Tally
 	c.metrics.RunEnded(r.Source, string(r.Trigger), string(r.Result), r.Finished.Sub(r.Started), map[[2]string]int{
-		{"Resource", "create"}: n.Created, {"Resource", "update"}: n.Updated, {"User", "disable"}: n.Disabled, {"User", "enable"}: n.Enabled,
+		{"Resource", "create"}: n.Created, {"Resource", "update"}: n.Updated, {"User", "disable"}: n.Disabled, {"User", "enable"}: n.Enabled, {"Resource", "delete"}: n.Deleted,
 		{"Member", "add"}: n.MembersAdded, {"Member", "remove"}: n.MembersRemoved,
 	})
 }

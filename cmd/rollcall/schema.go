@@ -40,7 +40,7 @@ func (c *core) open(ctx context.Context, name string) (scim.Store, error) {
 	if _, err := c.schemas.Load(ctx, name); err != nil {
 		return nil, err
 	}
-	return w, nil
+	return notedStore{w}, nil
 }
 
 // detailOf is an error's text without the keyword in front.
