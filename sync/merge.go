@@ -46,6 +46,17 @@ func (m *mapping) revise(c *Change, old *scim.Resource, onMissing OnMissing) (*r
 		delete(want, "active") // an administrator's doing, which no run undoes
 	}
 	next := old.Clone()
+	if c.managed != nil {
+		roles, unsure := mergeRoles(old.Attributes["roles"], want["roles"], c.managed)
+		if unsure {
+			r.mark = "" // look again next time
+		}
+		delete(want, "roles")
+		delete(next.Attributes, "roles")
+		if len(roles) > 0 {
+			want["roles"] = roles
+		}
+	}
 	m.merge(next.Type, next.Attributes, want)
 	if r.attributes = compareAttributes(nil, "", old.Attributes, next.Attributes); r.attributes == nil {
 		r.action = settle

@@ -83,6 +83,7 @@ type Change struct {
 
 	// What follows is for applying it, and in no report.
 	want    json.RawMessage // the attributes that the source has; nil where it is missing
+	managed map[string]bool // as the planner's; nil where no group gives roles
 	overdue bool            // it is missing, and its time of grace is over
 	mark    string          // to be stored with it; "" for none
 	before  string          // the mark that was stored
@@ -163,6 +164,9 @@ type planner struct {
 
 	held     map[string]map[string]*holding // by type and externalId
 	groups   []Entry                        // put off until every member is known
+	people   []Entry                        // put off likewise, where groups give roles
+	rolesOf  map[string][]string            // by externalId, those that groups give
+	managed  map[string]bool                // roles that groups give: whether they may be taken away now
 	returned map[string]bool                // ids of what was deleted and is back
 	nameless int                            // entries that cannot be used and have no id
 	plan     *Plan
@@ -254,6 +258,10 @@ func (p *planner) add(e Entry) {
 		p.groups = append(p.groups, e)
 		return
 	}
+	if len(p.policy.Roles) > 0 {
+		p.people = append(p.people, e) // put off until it is known who is in which group
+		return
+	}
 	p.decide(&e, h, nil)
 }
 
@@ -325,6 +333,9 @@ func (p *planner) decide(e *Entry, h *holding, members []scim.Ref) {
 		want: bytes.Clone(p.room), mark: markApplied + hash, before: h.mark,
 		members: members, whole: !e.MembersUnknown,
 	}
+	if e.Type == "User" {
+		c.managed = p.managed
+	}
 	if h.state == created {
 		p.create(c, attributes)
 	}
@@ -350,6 +361,16 @@ func (p *planner) create(c *Change, attributes map[string]any) {
 // end takes the groups and what is missing, and returns the changes that are to be compared
 // with the resources as they are.
 func (p *planner) end() []*Change {
+	if len(p.policy.Roles) > 0 {
+		p.holdRoles()
+	}
+	for i := range p.people {
+		e := &p.people[i]
+		p.giveRoles(e)
+		p.decide(e, p.held[e.Type][e.ID], nil)
+		p.people[i] = Entry{}
+	}
+	p.people = nil
 	for i := range p.groups {
 		e := &p.groups[i]
 		p.report.Counts.Dangling += len(e.Dangling)

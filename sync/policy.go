@@ -18,7 +18,9 @@ type Policy struct {
 	DeleteAfter time.Duration
 	// Protect names accounts that no run disables or deletes: by DN, externalId or userName.
 	Protect []string
-	Guard   Guard
+	// Roles are those that the members of a group of the source have, by its displayName or DN.
+	Roles map[string]string
+	Guard Guard
 }
 
 // OnMissing is what becomes of a person whom the source no longer has. Memberships stay
@@ -122,6 +124,11 @@ func (p Policy) Validate() error {
 	for _, name := range p.Protect {
 		if name == "" {
 			wrong("protect: a name is empty")
+		}
+	}
+	for group, role := range p.Roles {
+		if group == "" || role == "" {
+			wrong("roles: a group or a role is empty")
 		}
 	}
 	p.Guard.validate(wrong)

@@ -76,7 +76,7 @@ func New(c Config) (*Runner, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("sync: %w", err)
 	}
-	m, err := newMapping(c.Model, c.Source, c.MappingVersion)
+	m, err := newMapping(c.Model, c.Source, c.MappingVersion+rolesText(c.Policy.Roles))
 	if err != nil {
 		return nil, err
 	}

@@ -136,6 +136,8 @@ type SourceConfig struct {
 	Guard     GuardConfig     `key:"guard"`
 	Protect   []string        `key:"protect"` // accounts that no run disables or deletes
 	Notify    NotifyConfig    `key:"notify"`
+	// Roles are those that the members of a group have, by its name or DN.
+	Roles map[string]string `key:"roles"`
 
 	model *scim.Model // of its workspace by the configuration: what attributes may be mapped to
 }

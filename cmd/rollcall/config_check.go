@@ -319,6 +319,11 @@ func (c *sourceCheck) checkPolicy() {
 			c.wrong("notify."+key, "", "%s", text)
 		}
 	}
+	for group, role := range c.s.Roles {
+		if group == "" || role == "" {
+			c.wrong("roles", "Write the name or DN of a group, and a role", "a group or a role is empty")
+		}
+	}
 	for key, names := range map[string][]string{"protect": c.s.Protect, "guard.canaries": c.s.Guard.Canaries} {
 		if slices.Contains(names, "") {
 			c.wrong(key, "Write a DN, an externalId or a userName", "a name is empty")

@@ -64,6 +64,7 @@ func (s *SourceConfig) Policy() dirsync.Policy {
 		OnMissing:   dirsync.OnMissing(s.OnMissing.Do),
 		DeleteAfter: time.Duration(s.OnMissing.DeleteAfter),
 		Protect:     s.Protect,
+		Roles:       s.Roles,
 		Guard:       s.Guard.guard(),
 	}
 }

@@ -8,11 +8,11 @@ import (
 )
 
 // TestGroupWithLDAPMembers holds that a group made over SCIM has the members of the LDAP groups that
-// it names after each run.
+// it names after each run, and that a group gives its members the role that the source says.
 func TestGroupWithLDAPMembers(t *testing.T) {
 	source := &restless{ldifSource: *newLDIF(t, 0)}
 	source.put(1)
-	s := startServer(t, "bolt:"+t.TempDir()+"/rollcall.db", source.config())
+	s := startServer(t, "bolt:"+t.TempDir()+"/rollcall.db", source.config()+"    roles: { g7: auditor }\n")
 	made := s.want(201, "POST", "/scim/v2/Groups", `{"displayName": "Staff",
 		"urn:rollcall:params:scim:schemas:extension:account:2.0:Group": {"ldapGroupNames": ["g3", "cn=g5,dc=example,dc=com"]}}`)
 	path := "/scim/v2/Groups/" + made.body["id"].(string)
@@ -21,7 +21,13 @@ func TestGroupWithLDAPMembers(t *testing.T) {
 		s.syncJSON(exitDone, "run", "corp")
 		names := map[string]string{}
 		for _, u := range s.want(200, "GET", "/scim/v2/Users?count=1000", "").body["Resources"].([]any) {
-			names[u.(map[string]any)["id"].(string)] = u.(map[string]any)["userName"].(string)
+			u := u.(map[string]any)
+			name := u["userName"].(string)
+			names[u["id"].(string)] = name
+			has := strings.Contains(fmt.Sprint(u["roles"]), "auditor")
+			if in := slices.Contains(strings.Fields(source.groups["g7"]), name); u["active"] == true && has != in {
+				t.Errorf("round %d: roles of %s = %v, and in g7: %v", round, name, u["roles"], in)
+			}
 		}
 		var got []string
 		list, _ := s.want(200, "GET", path, "").body["members"].([]any)
