@@ -127,3 +127,13 @@ func parseDateTime(s string) (time.Time, bool) {
 	}
 	return t, err == nil
 }
+
+// SetDefaults gives a new resource what it has where it does not say: active, so that whoever reads
+// it need not know that a user who says nothing is.
+func (t *ResourceType) SetDefaults(r *Resource) {
+	for _, a := range t.Schema.Attributes {
+		if _, ok := r.Attributes[a.Name]; !ok && a.unset != nil {
+			r.Attributes[a.Name] = a.unset
+		}
+	}
+}

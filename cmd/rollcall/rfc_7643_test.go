@@ -186,6 +186,20 @@ func TestRFC7643_4_Types(t *testing.T) {
 			got.holds(t, name, want.body[name])
 		}
 	})
+	t.Run("active where nobody says", func(t *testing.T) {
+		user := s.want(t, 201, "POST", "/Users", `{"userName":"says nothing"}`)
+		user.holds(t, "active", true)
+		path := "/Users/" + user.str("id")
+		s.want(t, 200, "PATCH", path, patchOp(`{"op":"replace","path":"active","value":false}`)).holds(t, "active", false)
+		s.want(t, 200, "PUT", path, `{"userName":"says nothing"}`).holds(t, "active", false)
+		bulk := s.want(t, 200, "POST", "/Bulk", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[
+			{"method":"POST","path":"/Users","bulkId":"a","data":{"userName":"says nothing in bulk"}}]}`)
+		made := bulk.str("Operations", 0, "location")
+		s.want(t, 200, "GET", "/Users/"+made[strings.LastIndexByte(made, '/')+1:], "").holds(t, "active", true)
+		if group := s.want(t, 201, "POST", "/Groups", `{"displayName":"says nothing"}`); group.body["active"] != nil {
+			t.Errorf("a group is active: %v", group.body)
+		}
+	})
 	t.Run("groups are the server's", func(t *testing.T) {
 		user := s.create(t, "/Users", `{"userName":"member","groups":[{"value":"x"}]}`)
 		if a := s.want(t, 200, "GET", user, ""); a.body["groups"] != nil {

@@ -26,6 +26,9 @@ func runPatches(t *testing.T, s *rfcServer, section string, cases []patchCase) {
 			if _, renamed := want["userName"]; !renamed {
 				want["userName"] = name
 			}
+			if _, says := want["active"]; !says {
+				want["active"] = true // a new user's default
+			}
 			a, _ := json.Marshal(got)
 			b, _ := json.Marshal(want)
 			if string(a) != string(b) {

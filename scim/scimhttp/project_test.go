@@ -20,7 +20,7 @@ func TestProjection(t *testing.T) {
 		"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"D","manager":{"value":"m1"}}}`).want(201).id()
 	g := s.group("staff", id)
 	const e = scim.EnterpriseURN
-	whole := []string{"schemas", "id", "externalId", "userName", "title", "name", "emails", "groups", "meta", e}
+	whole := []string{"schemas", "id", "externalId", "userName", "active", "title", "name", "emails", "groups", "meta", e}
 	for _, c := range []struct {
 		query string
 		names []string       // at the top level, "" for do not care

@@ -106,6 +106,7 @@ func (x *exchange) insert(draft *scim.Draft) (*scim.Committed, error) {
 	res := draft.Resource
 	res.Ref = scim.Ref{Type: x.typ.Name, ID: scim.NewID()} // never an id of the client's (R5)
 	res.Owner = x.actor.Owner()
+	x.typ.SetDefaults(res)
 	if err := x.checkUserName(nil, res); err != nil {
 		return nil, err
 	}
