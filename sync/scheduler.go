@@ -14,24 +14,28 @@ import (
 // twice at a time, and once for one time, however many replicas there are. Times that
 // pass during a run, or while the machine sleeps, are made up for by one run. Those that pass
 // while no process is there are not.
-func RunScheduled(ctx context.Context, runners ...*Runner) {
+func RunScheduled(ctx context.Context, runners ...*Runner) { RunScheduledUntil(ctx, ctx, runners...) }
+
+// RunScheduledUntil is RunScheduled that begins no further run once until has ended, and lets
+// those under way come to their own end.
+func RunScheduledUntil(ctx, until context.Context, runners ...*Runner) {
 	var wait sync.WaitGroup
 	for _, r := range runners {
 		if r.config.Schedule != nil {
-			wait.Go(func() { r.runScheduled(ctx) })
+			wait.Go(func() { r.runScheduled(ctx, until) })
 		}
 	}
 	wait.Wait()
 }
 
-func (r *Runner) runScheduled(ctx context.Context) {
+func (r *Runner) runScheduled(ctx, until context.Context) {
 	for last := time.Now(); ; {
 		due := r.Next(last)
 		if due.IsZero() {
 			r.log.Error("the schedule has no next time", "schedule", r.config.Schedule)
 			return
 		}
-		if err := sleepUntil(ctx, due); err != nil {
+		if err := sleepUntil(until, due); err != nil {
 			return
 		}
 		last = time.Now() // the run that begins now is for everything that was due until now

@@ -34,7 +34,7 @@ type core struct {
 	sources  map[string]*source
 	metrics  *ops.Metrics
 	tracing  *ops.Tracing // nil for none
-	lastSeen lastSeen     // clients
+	lastSeen *lastSeen    // clients
 	events   *events.Transmitter
 }
 
@@ -52,7 +52,7 @@ func openCore(ctx context.Context, config *Config, files fs.FS, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	c := &core{config: config, log: log, backend: backend, sources: map[string]*source{}, metrics: ops.NewMetrics(version)}
+	c := &core{config: config, log: log, backend: backend, sources: map[string]*source{}, metrics: ops.NewMetrics(version), lastSeen: new(lastSeen)}
 	c.schemas = c.newRegistry()
 	c.store = store.New(store.Config{Backend: observedBackend{backend, c.metrics}, Logger: log, FeedKeep: uint64(config.Store.FeedKeep), ImageKeep: config.Store.imageKeep(), Model: c.schemas.Load})
 	if err := c.checkStore(ctx); err != nil {
@@ -82,6 +82,9 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 		return err
 	}
 	for name, config := range c.config.Sources {
+		if c.sources[name] != nil {
+			continue // it goes on as it was before a reload
+		}
 		reader, err := newSource(config, files, c.log)
 		if err != nil {
 			return fmt.Errorf("source %s: %w", name, err)
@@ -97,7 +100,9 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 			return fmt.Errorf("client %s: %w", client.Name, err)
 		}
 	}
-	c.events, err = c.newTransmitter(ctx)
+	if c.events == nil {
+		c.events, err = c.newTransmitter(ctx)
+	}
 	return err
 }
 

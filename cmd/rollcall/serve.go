@@ -9,13 +9,13 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"rollcall/internal/ops"
-	dirsync "rollcall/sync"
 )
 
 // The time limits of a connection. Reading is bounded by readTimeout, and a run that is asked
@@ -51,11 +51,12 @@ func (c *cli) serveCommand() *cobra.Command {
 			if opsListen != "" {
 				overrides = append(overrides, Override{"--ops-listen", "server.ops_listen", opsListen})
 			}
-			config, _, err := c.loadConfig(overrides...)
+			config, origins, err := c.loadConfig(overrides...)
 			if err != nil {
 				return err
 			}
-			return c.serve(cmd.Context(), config, role)
+			again := func() (*Config, *Origins, error) { return c.loadConfig(overrides...) }
+			return c.serve(cmd.Context(), config, &reloader{load: again, origins: origins}, role)
 		},
 	}
 	cmd.Flags().StringVar(&role, "role", "all", "api (answer requests), sync (run sources by schedule, deliver events) or all")
@@ -64,8 +65,8 @@ func (c *cli) serveCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) serve(ctx context.Context, config *Config, role string) error {
-	log, _ := c.logger(config.Logging)
+func (c *cli) serve(ctx context.Context, config *Config, again *reloader, role string) error {
+	log, level := c.logger(config.Logging)
 	core, err := openCore(ctx, config, nil, log)
 	if err != nil {
 		return openHint(err)
@@ -91,7 +92,7 @@ func (c *cli) serve(ctx context.Context, config *Config, role string) error {
 	for name, addr := range s.addrs() {
 		log.Info("listening", "what", name, "address", addr)
 	}
-	s.notify = c.notifier()
+	s.notify, s.again, again.level = c.notifier(), again, level
 	return s.run(ctx)
 }
 
@@ -99,11 +100,13 @@ func (c *cli) serve(ctx context.Context, config *Config, role string) error {
 type server struct {
 	core   *core
 	health *ops.Health
-	// api is nil where this process only runs sources, sync where it runs none.
-	api, ops *listener
-	sync     []*dirsync.Runner
-	deliver  bool // events, beside the runs
-	notify   notifier
+	// api is nil where this process only runs sources.
+	api, ops    *listener
+	runs        bool // sources by schedule, and deliveries of events
+	notify      notifier
+	handler     atomic.Pointer[http.Handler] // what api answers with: another one after a reload
+	again       *reloader                    // nil for settings that stay
+	endSchedule context.CancelFunc           // begins no further scheduled run
 	// stop tells what goes on beside requests to end.
 	lifetime context.Context
 	stop     context.CancelFunc
@@ -121,7 +124,7 @@ func (c *core) listen(ctx context.Context, role string) (*server, error) {
 	c.metrics.Reloaded(true)
 	s.lifetime, s.stop = context.WithCancel(c.traced(ctx))
 	if role != "api" {
-		s.sync, s.deliver = c.runners(), true
+		s.runs = true
 	}
 	var err error
 	if s.ops, err = newListener(ctx, c.config.Server.OpsListen, "server.ops_listen", s.health.Handler(), nil, c.log); err != nil {
@@ -138,7 +141,9 @@ func (c *core) listen(ctx context.Context, role string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.api, err = newListener(ctx, c.config.Server.Listen, "server.listen", handler, certificate, c.log)
+	s.handler.Store(&handler)
+	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) })
+	s.api, err = newListener(ctx, c.config.Server.Listen, "server.listen", current, certificate, c.log)
 	if err != nil {
 		s.ops.net.Close()
 		return nil, err
@@ -197,7 +202,8 @@ func (s *server) addrs() map[string]string {
 // nothing: say "not ready", finish the requests, end the runs.
 func (s *server) run(ctx context.Context) error {
 	defer s.stop()
-	if err := s.core.events.Begin(s.lifetime); err != nil {
+	core := s.core // that of the start: a reload puts another one in its place
+	if err := core.events.Begin(s.lifetime); err != nil {
 		return fmt.Errorf("streams of events: %w", err)
 	}
 	failed := make(chan error, 2)
@@ -212,17 +218,18 @@ func (s *server) run(ctx context.Context) error {
 			}
 		})
 	}
-	if w, ok := s.core.backend.(watched); ok {
+	if w, ok := core.backend.(watched); ok {
 		wait.Go(func() { w.Watch(s.lifetime) })
 	}
-	wait.Go(func() { dirsync.RunScheduled(s.lifetime, s.sync...) })
+	s.schedule(&wait)
 	if s.api != nil {
-		wait.Go(func() { s.core.countResources(s.lifetime) })
+		wait.Go(func() { core.countResources(s.lifetime) })
 	}
-	if s.deliver {
-		wait.Go(func() { s.core.events.Run(s.lifetime) })
+	if s.runs {
+		wait.Go(func() { core.events.Run(s.lifetime) })
 	}
 
+	s.watchConfig(&wait)
 	wait.Go(func() { s.notify.live(s.lifetime) })
 	s.notify.say("READY=1\nSTATUS=serving")
 
@@ -230,17 +237,17 @@ func (s *server) run(ctx context.Context) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		s.core.log.Info("stopping")
+		core.log.Info("stopping")
 	}
-	s.shutdown()
+	s.shutdown(core)
 	wait.Wait()
 	return err
 }
 
-func (s *server) shutdown() {
+func (s *server) shutdown(core *core) {
 	s.notify.say("STOPPING=1\nSTATUS=stopping")
 	s.health.Drain()
-	time.Sleep(time.Duration(s.core.config.Server.ShutdownDelay))
+	time.Sleep(time.Duration(core.config.Server.ShutdownDelay))
 	s.stop()
 	// The context that told us to stop is over; this one bounds the stopping itself.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.lifetime), shutdownTimeout)
@@ -250,7 +257,7 @@ func (s *server) shutdown() {
 			continue
 		}
 		if err := l.http.Shutdown(ctx); err != nil {
-			s.core.log.Warn("requests were cut off at the end", "error", err)
+			core.log.Warn("requests were cut off at the end", "error", err)
 			l.http.Close()
 		}
 	}
