@@ -11,7 +11,8 @@ import (
 )
 
 func (c *cli) configCommand() *cobra.Command {
-	return c.group("config", "Check and show the settings", c.configCheckCommand(), c.configShowCommand())
+	return c.group("config", "Check and show the settings", c.configCheckCommand(), c.configShowCommand(),
+		c.configSchemaCommand(), c.configInitCommand())
 }
 
 func (c *cli) configCheckCommand() *cobra.Command {
