@@ -58,6 +58,7 @@ func startServer(t *testing.T, storeURL, config string) *served {
 	s.base = fmt.Sprintf("http://127.0.0.1:%d", s.port)
 	s.args = []string{"serve", "--config", file, "--store", storeURL,
 		"--listen", fmt.Sprintf("127.0.0.1:%d", s.port), "--ops-listen", fmt.Sprintf("127.0.0.1:%d", s.opsPort)}
+	t.Cleanup(s.showLog)
 	s.start()
 	return s
 }
@@ -67,7 +68,6 @@ func (s *served) start() {
 	cmd := exec.Command(os.Args[0], s.args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1", "ROLLCALL_BOOTSTRAP_TOKEN="+testToken)
 	s.proc = testserver.StartCommand(s.t, s.log, cmd)
-	s.t.Cleanup(s.showLog)
 	s.proc.WaitTCP(s.t, s.opsPort)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", s.opsPort))
