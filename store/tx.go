@@ -231,6 +231,9 @@ type Backend interface {
 
 // Reader reads single things.
 type Reader interface {
+	// History names the state that the database of a workspace has come from: it is another one
+	// after a restart, a fail-over or a restore. An error where it is becoming another one.
+	History(ctx context.Context, ws string) (string, error)
 	// Read returns one Raw for each ref, in that order, in one round trip.
 	Read(ctx context.Context, ws string, refs []scim.Ref, groups bool) ([]Raw, error)
 	// Holders returns the claim on each key of a space; ID is "" where nobody holds it.

@@ -47,6 +47,7 @@ func (x *index) current(ctx context.Context) (*view, error) {
 		if !errors.Is(err, errHistory) && !isCorrupt(err) {
 			return v, err
 		}
+		x.w.log.Info("the index is made anew", "number", uint64(v.at), "because", err)
 		x.drop(v)
 	}
 	return nil, errNoIndex
@@ -131,8 +132,14 @@ func (x *index) expire() {
 	x.view, x.timer = nil, nil
 }
 
-// load makes a view: every record, then what the feed tells of since.
-func (x *index) load(ctx context.Context, model *scim.Model) (*view, error) {
+// load makes a view.
+func (x *index) load(ctx context.Context, model *scim.Model) (v *view, err error) {
+	err = x.w.steady(ctx, func() (err error) { v, err = x.readAll(ctx, model); return err })
+	return v, err
+}
+
+// readAll reads a view: every record, then what the feed tells of since.
+func (x *index) readAll(ctx context.Context, model *scim.Model) (*view, error) {
 	w := x.w
 	v := &view{w: w, model: model, tables: map[string]*table{}, watches: map[*watch]bool{}}
 	v.fence.look = func(ctx context.Context) error { return v.catchUp(ctx, nil, false) }
@@ -205,59 +212,18 @@ const followBatch = 256
 // maxBehind is how many changes are caught up with; beyond, the view is made anew.
 const maxBehind = 200_000
 
-// catchUp applies what the feed has since. Entries and the records that they are about are
-// read at one moment, so that behind the last batch the view is the workspace at one
-// number. Records that are read ahead of their entries, in the batches before it, are held
-// against them: one whose entry has another nonce, or never comes, was lost with the history
-// that it was part of (a failover to an older state).
+// catchUp applies what the feed has since.
 func (v *view) catchUp(ctx context.Context, newer map[scim.Version]string, loading bool) error {
-	at, nonce := v.at, v.nonce
-	if newer == nil {
-		newer = map[scim.Version]string{}
+	n, err := v.follow(ctx, newer, loading, loading)
+	if errors.Is(err, errMore) {
+		err = v.w.steady(ctx, func() (err error) { n, err = v.follow(ctx, nil, loading, true); return err })
 	}
-	rows := map[scim.Ref]*row{}
-	told := &watch{records: map[scim.Ref]Raw{}, lost: loading} // nobody watches a view that loads
-	for {
-		f, err := v.w.backend.Follow(ctx, v.w.ws, at, followBatch)
-		if err != nil {
-			return err
-		}
-		if f.Head < at || at > 0 && (f.At.Version != at || f.At.Nonce != nonce) || !loading && f.Head > v.at+maxBehind {
-			return errHistory
-		}
-		for _, e := range f.Entries {
-			if e.Version != at+1 {
-				return errHistory
-			}
-			at, nonce = e.Version, e.Nonce
-			if n, ahead := newer[at]; ahead && n != nonce {
-				return errHistory
-			}
-			delete(newer, at)
-		}
-		for i := range f.Records {
-			raw := &f.Records[i]
-			if rows[raw.Ref], err = v.read(raw); err != nil {
-				return err
-			}
-			if raw.Version > at {
-				newer[raw.Version] = raw.Nonce
-			}
-		}
-		told.hear(f)
-		if at >= f.Head {
-			break
-		}
-		if len(f.Entries) == 0 {
-			return errHistory
-		}
-	}
-	if len(newer) > 0 {
-		return errHistory
+	if err != nil {
+		return err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for ref, r := range rows {
+	for ref, r := range n.rows {
 		b := v.tables[ref.Type]
 		switch {
 		case b == nil:
@@ -268,8 +234,74 @@ func (v *view) catchUp(ctx context.Context, newer map[scim.Version]string, loadi
 		}
 	}
 	for w := range v.watches {
-		w.tell(told)
+		w.tell(n.told)
 	}
-	v.at, v.nonce = at, nonce
+	v.at, v.nonce = n.at, n.nonce
 	return nil
+}
+
+// news is what the feed has since a number.
+type news struct {
+	at    scim.Version
+	nonce string
+	rows  map[scim.Ref]*row // nil for what is gone
+	told  *watch
+}
+
+// errMore tells that the feed has more than was to be read at one moment.
+var errMore = errors.New("store: more changes than one batch")
+
+// follow reads what the feed has since, all of it where many is set. Entries and the records that
+// they are about are read at one moment, so that behind the last batch the view is the workspace at
+// one number. Records that are read ahead of their entries, in the batches before it, are held
+// against them: one whose entry has another nonce, or never comes, was lost with the history
+// that it was part of (a failover to an older state).
+func (v *view) follow(ctx context.Context, newer map[scim.Version]string, loading, many bool) (*news, error) {
+	if newer == nil {
+		newer = map[scim.Version]string{}
+	}
+	n := &news{at: v.at, nonce: v.nonce, rows: map[scim.Ref]*row{}}
+	n.told = &watch{records: map[scim.Ref]Raw{}, lost: loading} // nobody watches a view that loads
+	for {
+		f, err := v.w.backend.Follow(ctx, v.w.ws, n.at, followBatch)
+		if err != nil {
+			return nil, err
+		}
+		if f.Head < n.at || n.at > 0 && (f.At.Version != n.at || f.At.Nonce != n.nonce) || !loading && f.Head > v.at+maxBehind {
+			return nil, errHistory
+		}
+		for _, e := range f.Entries {
+			if e.Version != n.at+1 {
+				return nil, errHistory
+			}
+			n.at, n.nonce = e.Version, e.Nonce
+			if nonce, ahead := newer[n.at]; ahead && nonce != n.nonce {
+				return nil, errHistory
+			}
+			delete(newer, n.at)
+		}
+		for i := range f.Records {
+			raw := &f.Records[i]
+			if n.rows[raw.Ref], err = v.read(raw); err != nil {
+				return nil, err
+			}
+			if raw.Version > n.at {
+				newer[raw.Version] = raw.Nonce
+			}
+		}
+		n.told.hear(f)
+		if n.at >= f.Head {
+			break
+		}
+		if len(f.Entries) == 0 {
+			return nil, errHistory
+		}
+		if !many {
+			return nil, errMore
+		}
+	}
+	if len(newer) > 0 {
+		return nil, errHistory
+	}
+	return n, nil
 }

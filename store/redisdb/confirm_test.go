@@ -153,6 +153,7 @@ func TestConfirmWhatWasThere(t *testing.T) {
 // TestFailover kills the master under load, again and again, while sentinels make the replica the
 // master: what was confirmed is there, and nothing is half done.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	testserver.Long(t)
 	servers := testserver.StartSentinel(t)
 	c := behind(servers)

@@ -15,6 +15,7 @@ import (
 // TestKill kills Redis under load, again and again. With appendfsync always nothing that was
 // acknowledged may be missing, and nothing may be half done.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	server := testserver.StartRedis(t)
 	b := connect(t, server.Addr())
 	// A feed as short as the load of a few rounds keeps the check as fast in the last as in the first.
@@ -45,6 +46,7 @@ func TestKill(t *testing.T) {
 // docs/redis.md says to. What is lost is lost wholly. With aof-load-truncated yes Redis would cut the
 // file within a transaction, and the restart after the next apply half of it.
 func TestTornTail(t *testing.T) {
+	t.Parallel()
 	server := testserver.StartRedis(t, "--appendfsync", "no", "--aof-load-truncated", "no")
 	b := connect(t, server.Addr())
 	s := store.New(store.Config{Backend: b, FeedKeep: 5000})

@@ -226,7 +226,25 @@ func (m *mourner) check(t *testing.T) (acked int) {
 		}
 		acked += int(w.acked.Load())
 	}
+	m.checkLists(t)
 	return acked
+}
+
+// checkLists holds that the index lists what there is, after a fail-over too.
+func (m *mourner) checkLists(t *testing.T) {
+	t.Helper()
+	want := map[string]int{}
+	for _, w := range m.workers {
+		for ref := range w.lives {
+			want[ref.Type]++
+		}
+	}
+	for _, typ := range []string{"User", "Group"} {
+		page, err := m.w.Query(m.ctx, &scim.Query{Types: []string{typ}, Count: 1})
+		if err != nil || page.Total != want[typ] {
+			t.Errorf("Query() of every %s = %+v, %v, want %d", typ, page, err, want[typ])
+		}
+	}
 }
 
 // forget takes what there is for what must be, and returns how much that differs.

@@ -102,6 +102,7 @@ func (l *lossy) warm(c *scim.Commit) {
 // TestLostReplies: 500 commits whose replies are lost are each done once, and reported as
 // what they are.
 func TestLostReplies(t *testing.T) {
+	t.Parallel()
 	l := newLossy(t, 500*time.Millisecond, 1)
 	u, g := l.create("User", "userName"), l.create("Group", "displayName")
 	ops := 500
@@ -161,6 +162,7 @@ func TestLostReplies(t *testing.T) {
 // TestLostReplyThenOthers: between a commit that was done and its repeat others write. The
 // repeat must neither be done on top of them nor be reported as a conflict.
 func TestLostReplyThenOthers(t *testing.T) {
+	t.Parallel()
 	l := newLossy(t, 300*time.Millisecond, 1)
 	commits := 0
 	near := func(c *scim.Commit) {
@@ -280,6 +282,7 @@ func TestLostReplyThenOthers(t *testing.T) {
 
 // TestLostPipeline: of a pipeline that is cut midway each commit is done once.
 func TestLostPipeline(t *testing.T) {
+	t.Parallel()
 	l := newLossy(t, time.Second, 16)
 	for round := range testserver.Rounds(4, 50) {
 		head := l.head()
