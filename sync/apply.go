@@ -16,8 +16,9 @@ const (
 	batchCommits  = 256  // commits sent at a time
 	batchEdges    = 4000 // and their edges
 	batchesAtOnce = 3
-	commitEdges   = 1000 // edges of one commit (design.md §4.3)
-	raceRetries   = 3    // times that one change is tried against writers who were faster
+	unpacked      = 16 * batchCommits // creations that are unpacked at a time
+	commitEdges   = 1000              // edges of one commit (design.md §4.3)
+	raceRetries   = 3                 // times that one change is tried against writers who were faster
 )
 
 // storeRetries are the waits between tries while the store cannot be reached.
@@ -55,10 +56,21 @@ func (t *run) apply(ctx context.Context, lock scim.Lock) error {
 			people = append(people, c)
 		}
 	}
-	if err := t.phase(ctx, "users", len(people), func(ctx context.Context) error { return a.all(ctx, people) }); err != nil {
+	err := t.phase(ctx, "users", len(people)+t.planned.packed.count(), func(ctx context.Context) error {
+		if err := a.all(ctx, people); err != nil {
+			return err
+		}
+		for chunk := range chunks(t.planned.packed.all(), unpacked) {
+			if err := a.all(ctx, chunk); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	err := t.phase(ctx, "groups", len(groups), func(ctx context.Context) error {
+	err = t.phase(ctx, "groups", len(groups), func(ctx context.Context) error {
 		if err := a.all(ctx, groups); err != nil {
 			return err
 		}

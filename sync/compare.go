@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"rollcall/scim"
@@ -158,36 +159,55 @@ func (t *run) compareMembers(ctx context.Context, c *Change, spoiled map[string]
 // checkNames finds the changes whose userName or displayName is taken, as the store would
 // when they are applied, and takes them out of the plan.
 func (t *run) checkNames(ctx context.Context) error {
-	taken := map[string]*Change{} // by type and compared name
-	freed := map[string]bool{}    // ids that give up their name
-	var naming []*Change
+	n := &naming{run: t, taken: map[string]string{}, freed: map[string]bool{}}
 	for _, c := range t.planned.Changes {
-		attr := t.mapping.unique(c.Type)
-		if attr == nil || !c.names(attr) {
+		if attr := t.mapping.unique(c.Type); attr != nil && c.Action != Create && c.names(attr) {
+			n.freed[c.ID] = true
+		}
+	}
+	t.planning = true
+	for chunk := range chunks(t.planned.all(), namesAtOnce) {
+		if err := n.check(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	t.planning = false
+	t.planned.drop(t.mapping, t.lost)
+	return nil
+}
+
+// namesAtOnce is how many changes have their names checked at a time.
+const namesAtOnce = 4096
+
+// naming is the check of names under way.
+type naming struct {
+	*run
+	taken map[string]string // by type and compared name, the id that is to have it
+	freed map[string]bool   // ids that give up their name
+}
+
+func (n *naming) check(ctx context.Context, changes []*Change) error {
+	changes = slices.DeleteFunc(changes, func(c *Change) bool {
+		attr := n.mapping.unique(c.Type)
+		return attr == nil || !c.names(attr)
+	})
+	holders := make([]string, len(changes))
+	for i, c := range changes {
+		key := n.mapping.nameKey(c.Type, c.Name)
+		if first, ok := n.taken[key]; ok {
+			holders[i] = first
 			continue
 		}
-		if c.Action != Create {
-			freed[c.ID] = true
-		}
-		naming = append(naming, c)
+		n.taken[key] = c.ID
 	}
-	holders := make([]string, len(naming))
-	for i, c := range naming {
-		key := t.mapping.nameKey(c.Type, c.Name)
-		if first := taken[key]; first != nil {
-			holders[i] = first.ID
-			continue
-		}
-		taken[key] = c
-	}
-	if t.report.Trigger == DryRun { // a run is told so by the store
-		err := parallel(ctx, readers, len(naming), func(ctx context.Context, i int) error {
-			c := naming[i]
+	if n.report.Trigger == DryRun { // a run is told so by the store
+		err := parallel(ctx, readers, len(changes), func(ctx context.Context, i int) error {
+			c := changes[i]
 			if holders[i] != "" {
 				return nil
 			}
-			id, err := t.holder(ctx, c)
-			if !freed[id] {
+			id, err := n.holder(ctx, c)
+			if !n.freed[id] {
 				holders[i] = id
 			}
 			return err
@@ -196,12 +216,11 @@ func (t *run) checkNames(ctx context.Context) error {
 			return err
 		}
 	}
-	for i, c := range naming {
+	for i, c := range changes {
 		if holders[i] != "" {
-			t.conflict(c, holders[i])
+			n.conflict(c, holders[i])
 		}
 	}
-	t.planned.drop(t.lost)
 	return nil
 }
 

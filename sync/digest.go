@@ -19,13 +19,13 @@ type digests map[uint64]uint64
 // digest takes the plan's digests, and the hash of all.
 func (p *Plan) digest() (string, digests) {
 	made := map[string]string{} // externalIds of what is to be made, by id
-	for _, c := range p.Changes {
+	for c := range p.all() {
 		if c.Action == Create {
 			made[c.ID] = c.Type + "/" + c.ExternalID
 		}
 	}
-	all := make(digests, len(p.Changes)+len(p.Missing))
-	for _, c := range p.Changes {
+	all := make(digests, p.count()+len(p.Missing))
+	for c := range p.all() {
 		all[c.key()] = c.digest(made)
 	}
 	// Who is missing counts, even where that has no consequence yet.

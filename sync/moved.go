@@ -53,7 +53,7 @@ func (t *run) moved(plan *Report, then, now digests) {
 			t.report.Moved = append(t.report.Moved, m)
 		}
 	}
-	for _, c := range t.planned.Changes {
+	for c := range t.planned.all() {
 		key := c.key()
 		old, ok := then[key]
 		if ok && old == now[key] {

@@ -172,8 +172,8 @@ func (t *run) heedHold(ctx context.Context, o order) error {
 		return nil
 	case o.trigger != Scheduled:
 		t.held = true
-	case len(t.planned.Changes) > 0:
-		t.report.Verdict.add(Check{Name: "changes by schedule since run " + undone + " was undone", Value: len(t.planned.Changes)})
+	case t.planned.count() > 0:
+		t.report.Verdict.add(Check{Name: "changes by schedule since run " + undone + " was undone", Value: t.planned.count()})
 		t.report.Verdict.Next = t.nextStep()
 	}
 	return nil

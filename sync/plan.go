@@ -21,6 +21,8 @@ type Plan struct {
 	// Changes are those of users, then those of groups, each in the order of the source, with
 	// what is missing behind.
 	Changes []*Change
+	people  int    // how many of Changes come before those that are packed
+	packed  packed // more creations
 	// Settled are resources that are already as they should be, but whose mark is not.
 	Settled []*Change
 	Missing []Missing // in order of type and externalId
@@ -94,6 +96,7 @@ type Change struct {
 	nests   bool // some of add are groups themselves
 	counted bool // it is in the report's tally
 	unsure  bool // a commit of it ended without an answer
+	packed  int  // its number among those that are packed; 0 for others
 }
 
 // Difference is one attribute before and after. Old or New is empty where the attribute
@@ -107,7 +110,7 @@ type Difference struct {
 func (c *Change) ref() scim.Ref { return scim.Ref{Type: c.Type, ID: c.ID} }
 
 // changesOfExisting counts the changes that are no creations.
-func (p *Plan) changesOfExisting() int { return len(p.Changes) - p.Planned.Created }
+func (p *Plan) changesOfExisting() int { return p.count() - p.Planned.Created }
 
 // count adds a change to a tally.
 func (t *Tally) count(a Action) {
@@ -132,6 +135,9 @@ func (p *Plan) tally(typ string) Tally {
 		if c.Type == typ {
 			t.count(c.Action)
 		}
+	}
+	if typ == "User" { // what is packed has no members
+		t.Created += p.packed.count()
 	}
 	return t
 }
@@ -168,6 +174,7 @@ type planner struct {
 	rolesOf  map[string][]string            // by externalId, those that groups give
 	managed  map[string]bool                // roles that groups give: whether they may be taken away now
 	returned map[string]bool                // ids of what was deleted and is back
+	creates  int                            // creations so far
 	nameless int                            // entries that cannot be used and have no id
 	plan     *Plan
 	room     []byte    // for text that is not kept
@@ -338,6 +345,10 @@ func (p *planner) decide(e *Entry, h *holding, members []scim.Ref) {
 	}
 	if h.state == created {
 		p.create(c, attributes)
+		if p.creates++; p.creates > MaxChanges && !p.mapping.hasMembers(c.Type) {
+			p.plan.packed.add(c)
+			return
+		}
 	}
 	p.open = append(p.open, c)
 }
@@ -485,14 +496,23 @@ func (p *planner) close(compared []*Change) *Plan {
 	slices.SortStableFunc(p.plan.Changes, func(a, b *Change) int {
 		return cmp.Compare(p.mapping.rank(a.Type), p.mapping.rank(b.Type))
 	})
+	p.plan.countPeople(p.mapping)
 	return p.plan
+}
+
+func (p *Plan) countPeople(m *mapping) {
+	p.people = slices.IndexFunc(p.Changes, func(c *Change) bool { return m.rank(c.Type) > 0 })
+	if p.people < 0 {
+		p.people = len(p.Changes)
+	}
 }
 
 // drop takes out the changes that cannot be applied, and the members that will not be made,
 // and counts what remains.
-func (p *Plan) drop(lost map[string]bool) {
+func (p *Plan) drop(m *mapping, lost map[string]bool) {
 	p.Changes = slices.DeleteFunc(p.Changes, func(c *Change) bool { return c.Error != "" })
-	p.Planned = Tally{}
+	p.countPeople(m)
+	p.Planned = Tally{Created: p.packed.count()}
 	for _, c := range p.Changes {
 		if len(lost) > 0 && len(c.add) > 0 {
 			c.add = slices.DeleteFunc(c.add, func(ref scim.Ref) bool { return lost[ref.ID] })

@@ -13,11 +13,12 @@ import (
 // run is one run under way, or one plan being made.
 type run struct {
 	*Runner
-	report  *Report
-	meter   *meter
-	planner *planner
-	planned *Plan
-	held    bool // scheduled runs are held back until this one is applied
+	report   *Report
+	meter    *meter
+	planner  *planner
+	planned  *Plan
+	planning bool // what is lost is taken out of the plan
+	held     bool // scheduled runs are held back until this one is applied
 
 	mu   sync.Mutex      // guards lost, and the report while changes are compared and applied
 	lost map[string]bool // ids of resources that were to be made, and cannot be
@@ -70,12 +71,12 @@ func (t *run) plan(ctx context.Context) error {
 		return err
 	}
 	t.planned = t.planner.close(append(open, mapped...))
+	t.planner.held = nil // no longer needed, and large
 	if err := t.checkNames(ctx); err != nil {
 		return err
 	}
-	t.planner.held = nil // no longer needed, and large
 	t.report.Planned = t.planned.Planned
-	t.report.ChangeCount = len(t.planned.Changes)
+	t.report.ChangeCount = t.planned.count()
 	t.report.Missing = t.planned.Missing[:min(len(t.planned.Missing), MaxErrors)]
 	t.report.Verdict = judge(t.planned, t.config.Policy.Guard)
 	if t.report.Verdict.Blocked {
@@ -134,7 +135,10 @@ func (t *run) end(ctx context.Context, err error) {
 	r := t.report
 	r.Finished = now()
 	if t.planned != nil {
-		for _, c := range t.planned.Changes[:min(len(t.planned.Changes), MaxChanges)] {
+		for c := range t.planned.all() {
+			if len(r.Changes) == MaxChanges {
+				break
+			}
 			r.Changes = append(r.Changes, c.shown())
 		}
 	}
@@ -192,5 +196,8 @@ func (t *run) lose(c *Change, reason string) {
 	t.report.Counts.Failed++
 	if c.Action == Create {
 		t.lost[c.ID] = true
+	}
+	if c.packed > 0 && t.planning {
+		t.planned.packed.lose(c.packed)
 	}
 }

@@ -30,18 +30,20 @@ func (h *history) stored(id string) scim.KV { return h.state.KV("sync/changes/" 
 func (h *history) store(ctx context.Context, id string, p *Plan, d digests) error {
 	kv := h.stored(id)
 	shown := make([]Change, 0, chunkSize)
-	for i := 0; i < len(p.Changes); i += chunkSize {
+	n := 0
+	for chunk := range chunks(p.all(), chunkSize) {
 		shown = shown[:0]
-		for _, c := range p.Changes[i:min(i+chunkSize, len(p.Changes))] {
+		for _, c := range chunk {
 			shown = append(shown, c.shown())
 		}
 		text, err := json.Marshal(shown)
 		if err != nil {
 			return fmt.Errorf("plan: %w", err)
 		}
-		if err := putPacked(ctx, kv, chunkKey(i/chunkSize), text); err != nil {
+		if err := putPacked(ctx, kv, chunkKey(n), text); err != nil {
 			return fmt.Errorf("plan: %w", err)
 		}
+		n++
 	}
 	if err := putPacked(ctx, kv, digestsKey, d.pairs()); err != nil {
 		return fmt.Errorf("plan: %w", err)
