@@ -3,6 +3,7 @@ package scim
 import (
 	"errors"
 	"slices"
+	"strings"
 )
 
 // Bind resolves the filter's names for one type. ErrInvalidFilter names the attribute
@@ -241,6 +242,9 @@ func (t *test) operand(lit literal) error {
 	}
 	t.absent = t.op == opNotEqual
 	t.text = lit.text
+	if number, _, ok := strings.Cut(t.text, "-"); ok && t.leaf == metaVersion {
+		t.text = number + `"` // a tag may tell of more than the version: scimhttp's of groups
+	}
 	if isRef(t.leaf) || t.leaf == metaLocation {
 		return t.reference()
 	}
@@ -274,7 +278,10 @@ func (t *test) operand(lit literal) error {
 	return nil
 }
 
-var metaLocation = commonNames.find("meta").subs.find("location")
+var (
+	metaLocation = commonNames.find("meta").subs.find("location")
+	metaVersion  = commonNames.find("meta").subs.find("version")
+)
 
 // null handles eq null and ne null: not set, and set.
 func (t *test) null() error {

@@ -64,7 +64,7 @@ func TestMatch(t *testing.T) {
 		// common attributes
 		`id eq "u-1"`, `externalId eq "Ext-1"`, `externalId eq Ext-1`, `externalId ne "ext-1"`, `meta.resourceType eq "User"`, `meta pr`,
 		`meta.created eq "2026-01-01T01:00:00.050+01:00"`, `meta.created gt "2026-01-01T00:00:00.005Z"`, `meta.lastModified ge "2026-02-01T12:00:00Z"`,
-		`meta.lastmodified lt "2026-02-01T12:00:00.001Z"`, `meta.created sw "2026-01"`, `meta.version eq "W/\"7\""`,
+		`meta.lastmodified lt "2026-02-01T12:00:00.001Z"`, `meta.created sw "2026-01"`, `meta.version eq "W/\"7\""`, `meta.version eq "W/\"7-9ae16a3b\""`,
 		`meta.location eq "https://h/scim/v2/Users/u-1"`, `schemas eq "` + ent + `"`, `schemas eq "` + strings.ToUpper(ent) + `"`, `schemas co "enterprise"`,
 		// multi-valued: any element
 		`emails eq "bjensen@example.com"`, `emails co "home.org"`, `emails.value ew "HOME.ORG"`, `emails.type eq "home"`, `emails pr`, `emails.value pr`,

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -71,7 +70,7 @@ func (a *answer) send() error {
 // §3.1).
 func (x *exchange) resource(status int, s *scim.Stored, p *projection) error {
 	x.free()
-	x.setETag(s.Version)
+	x.setETag(p.shownAs(s))
 	x.w.Header()["Content-Location"] = []string{x.location(x.typ, s.ID)}
 	a := x.answer(status)
 	defer a.done()
@@ -113,7 +112,7 @@ func (a *answer) resource(t *wireType, s *scim.Stored, p *projection) error {
 		a.groups(s.Groups, p.groups)
 	}
 	if p.meta != 0 {
-		a.meta(t, s, p.meta)
+		a.meta(t, s, p)
 	}
 	if p.members != 0 {
 		if err := a.members(s.Ref, p.members); err != nil {
@@ -217,7 +216,8 @@ func (a *answer) member(m scim.Ref, show subs) {
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-func (a *answer) meta(t *wireType, s *scim.Stored, show subs) {
+func (a *answer) meta(t *wireType, s *scim.Stored, p *projection) {
+	show := p.meta
 	buf := append(a.buf, ',')
 	if show == allSubs {
 		buf = append(buf, t.metaOpen...)
@@ -227,9 +227,9 @@ func (a *answer) meta(t *wireType, s *scim.Stored, show subs) {
 		buf = appendTime(buf, s.LastModified)
 		buf = append(buf, `,"location":`...)
 		buf = a.appendLocation(buf, t, s.ID)
-		buf = append(buf, `,"version":"W/\"`...)
-		buf = strconv.AppendUint(buf, uint64(s.Version), 10)
-		a.buf = append(buf, `\""}`...)
+		buf = append(buf, `,"version":`...)
+		buf = appendVersion(buf, p.shownAs(s))
+		a.buf = append(buf, '}')
 		return
 	}
 	o := object{buf: append(buf, `"meta":{`...)}
@@ -251,9 +251,18 @@ func (a *answer) meta(t *wireType, s *scim.Stored, show subs) {
 	}
 	if show.has(metaSubs, "version") {
 		o.name("version")
-		o.buf = appendString(o.buf, string(appendETag(nil, s.Version)))
+		o.buf = appendVersion(o.buf, p.shownAs(s))
 	}
 	a.buf = append(o.buf, '}')
+}
+
+// appendVersion writes a tag as a JSON string.
+func appendVersion(dst []byte, t shownAs) []byte {
+	var b [40]byte
+	tag := t.appendTag(b[:0]) // W/"…": there is nothing to escape but the marks
+	dst = append(dst, `"W/\"`...)
+	dst = append(dst, tag[len(`W/"`):len(tag)-1]...)
+	return append(dst, `\""`...)
 }
 
 // object writes the names of an object's values with commas between.

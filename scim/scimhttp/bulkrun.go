@@ -202,7 +202,7 @@ func (b *bulkRun) complete(op *bulkOp) error {
 		return err
 	}
 	// Only what was created here is completed: whoever has changed it since is not undone.
-	own := etags{given: true, versions: []scim.Version{op.version}}
+	own := etags{given: true, tags: []shownAs{{version: op.version}}}
 	out, err := (&change{x, scim.Ref{Type: op.typ.Name, ID: op.id}, preconditions{match: own}}).replace(draft, scim.With{})
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func discovery(d *document) methods {
 			if err := pre.check(x.r.Method, d.tag); err != nil {
 				return err
 			}
-			x.setETag(d.tag)
+			x.setETag(shownAs{version: d.tag})
 			if pre.noneMatch.matches(d.tag) {
 				x.empty(http.StatusNotModified)
 				return nil

@@ -2,6 +2,7 @@ package scimhttp
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,30 +17,78 @@ func appendETag(dst []byte, v scim.Version) []byte {
 	return append(dst, '"')
 }
 
-func (x *exchange) setETag(v scim.Version) {
-	var b [32]byte
-	x.w.Header()["Etag"] = []string{string(appendETag(b[:0], v))}
+func (x *exchange) setETag(t shownAs) {
+	var b [40]byte
+	x.w.Header()["Etag"] = []string{string(t.appendTag(b[:0]))}
+}
+
+// shownAs is what an entity tag is made of. Whoever joins or leaves a group keeps the version, and is
+// shown with other groups: a reader must not be told that nothing is new.
+type shownAs struct {
+	version scim.Version
+	groups  uint32 // a digest of the groups that are shown; 0 for none
+}
+
+func (p *projection) shownAs(s *scim.Stored) shownAs {
+	if p.groups == 0 || len(s.Groups) == 0 {
+		return shownAs{version: s.Version}
+	}
+	h := uint32(2166136261) // FNV-1a
+	for i := range s.Groups {
+		for _, text := range [...]string{s.Groups[i].ID, s.Groups[i].Display} {
+			for n := range len(text) {
+				h = (h ^ uint32(text[n])) * 16777619
+			}
+			h = (h ^ 0xff) * 16777619 // ends a text: no UTF-8 has it
+		}
+	}
+	return shownAs{s.Version, max(h, 1)}
+}
+
+// appendTag writes W/"12", or W/"12-9ae16a3b" where groups are shown.
+func (t shownAs) appendTag(dst []byte) []byte {
+	dst = appendETag(dst, t.version)
+	if t.groups == 0 {
+		return dst
+	}
+	dst = append(dst[:len(dst)-1], '-')
+	dst = strconv.AppendUint(dst, uint64(t.groups), 16)
+	return append(dst, '"')
 }
 
 // etags is the value of If-Match or If-None-Match.
 type etags struct {
-	given    bool
-	any      bool // "*"
-	versions []scim.Version
+	given bool
+	any   bool // "*"
+	tags  []shownAs
 }
 
 // matches compares weakly, for If-Match too: RFC 7644 §3.14 shows it with weak tags,
-// which the strong comparison of RFC 9110 §13.1.1 could never match.
+// which the strong comparison of RFC 9110 §13.1.1 could never match. The version alone counts, for
+// a write is of the resource and not of its groups.
 func (e etags) matches(v scim.Version) bool {
-	if e.any {
-		return true
+	return e.any || slices.ContainsFunc(e.tags, func(t shownAs) bool { return t.version == v })
+}
+
+// has tells that the client has just what would be shown.
+func (e etags) has(t shownAs) bool { return e.any || slices.Contains(e.tags, t) }
+
+// parseTag reads what stands between the quotation marks of a tag of ours.
+func parseTag(text string) (t shownAs, ok bool) {
+	number, groups, digested := strings.Cut(text, "-")
+	v, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || v == 0 {
+		return t, false
 	}
-	for _, w := range e.versions {
-		if w == v {
-			return true
+	t.version = scim.Version(v)
+	if digested {
+		d, err := strconv.ParseUint(groups, 16, 32)
+		if err != nil || d == 0 {
+			return t, false
 		}
+		t.groups = uint32(d)
 	}
-	return false
+	return t, true
 }
 
 // preconditions are those of a request (RFC 9110 §13).
@@ -99,8 +148,8 @@ func parseETags(name string, lines []string) (etags, error) {
 		if end < 0 {
 			return e, bad
 		}
-		if v, err := strconv.ParseUint(tag[:end], 10, 64); err == nil && v != 0 {
-			e.versions = append(e.versions, scim.Version(v))
+		if t, ok := parseTag(tag[:end]); ok {
+			e.tags = append(e.tags, t)
 		}
 		rest = strings.TrimLeft(tag[end+1:], " \t")
 		if rest == "" {

@@ -19,6 +19,8 @@ func TestParseETags(t *testing.T) {
 		{header: `*`, matches: []scim.Version{1, 99}},
 		{header: ` W/"1" , "2",W/"3",`, matches: []scim.Version{1, 2, 3}, misses: []scim.Version{4}},
 		{header: `W/"abc", "1"`, matches: []scim.Version{1}},
+		{header: `W/"12-9ae16a3b"`, matches: []scim.Version{12}, misses: []scim.Version{1}},
+		{header: `W/"12-", W/"13-zz", W/"14-0", W/"15-123456789"`, misses: []scim.Version{12, 13, 14, 15}},
 		{header: `"e180ee84f0671b1"`, misses: []scim.Version{1, 180}},
 		{header: `"0"`, misses: []scim.Version{0, 1}},
 		{header: `"99999999999999999999"`, misses: []scim.Version{1}},
@@ -103,6 +105,45 @@ func TestConditionalRequests(t *testing.T) {
 	s.do("DELETE", path, "", "If-Match", now).want(204)
 	s.do("DELETE", path, "", "If-Match", "*").want(404)
 	s.do("PUT", path, `{"userName":"x"}`, "If-Match", now).want(404)
+}
+
+// TestGroupsHaveATag holds that nobody who asks by If-None-Match is told that nothing is new when a user's
+// groups are, though the user is of the same version; and that a write does not mind.
+func TestGroupsHaveATag(t *testing.T) {
+	s := serve(t)
+	id := s.user("ada")
+	path := "/Users/" + id
+	alone := s.do("GET", path, "").want(200).header.Get("Etag")
+	g := s.group("staff", id)
+	look := func(tag string, status int) (now string) {
+		t.Helper()
+		s.do("GET", path, "", "If-None-Match", tag).want(status)
+		r := s.do("GET", path, "").want(200)
+		if now = r.header.Get("Etag"); r.str("meta", "version") != now {
+			t.Errorf("meta.version = %s, ETag %s", r.str("meta", "version"), now)
+		}
+		if v := s.do("GET", "/Users", "").want(200).str("Resources", 0, "meta", "version"); v != now {
+			t.Errorf("meta.version in a list = %s, ETag %s", v, now)
+		}
+		if head := s.do("HEAD", path, "", "If-None-Match", now); head.status != 304 || head.header.Get("Etag") != now {
+			t.Errorf("HEAD with what is shown = %d and ETag %s, want 304 and %s", head.status, head.header.Get("Etag"), now)
+		}
+		return now
+	}
+	member := look(alone, 200)
+	s.do("PATCH", "/Groups/"+g, patch(`{"op":"replace","path":"displayName","value":"crew"}`)).want(204)
+	renamed := look(member, 200)
+	for _, query := range []string{"?excludedAttributes=groups", "?attributes=userName,meta"} {
+		if tag := s.do("GET", path+query, "", "If-None-Match", renamed).want(200).header.Get("Etag"); tag != alone {
+			t.Errorf("without groups the tag is %s, want %s", tag, alone)
+		}
+	}
+	s.do("PATCH", "/Groups/"+g, patch(`{"op":"remove","path":"members"}`)).want(204)
+	if left := look(renamed, 200); left != alone {
+		t.Errorf("the tag of who left = %s, want %s", left, alone)
+	}
+	s.do("PATCH", path, patch(`{"op":"replace","path":"title","value":"Dr"}`), "If-Match", member).want(200)
+	s.do("PATCH", path, patch(`{"op":"replace","path":"title","value":"Mr"}`), "If-Match", member).want(412)
 }
 
 // TestMemberPatchHonoursIfMatch: the short way for members is not taken then.

@@ -31,7 +31,7 @@ func (x *exchange) patch() error {
 		return err
 	}
 	if !withBody {
-		x.setETag(out.done.Stored.Version)
+		x.setETag(shownAs{version: out.done.Stored.Version})
 		x.empty(http.StatusNoContent)
 		return nil
 	}

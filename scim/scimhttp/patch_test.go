@@ -15,6 +15,7 @@ func TestPatchWithoutChange(t *testing.T) {
 		"emails":[{"value":"a@x.com","type":"work","primary":true},{"value":"b@x.com","type":"home"}],
 		"`+scim.EnterpriseURN+`":{"department":"D","manager":{"value":"m"}}}`).want(201)
 	g := s.do("POST", "/Groups", `{"displayName":"staff","members":[{"value":"`+u.id()+`"}]}`).want(201)
+	u = s.do("GET", "/Users/"+u.id(), "").want(200) // its tag tells of the group
 	before := s.store().state()
 	for _, c := range []struct{ path, op string }{
 		{"/Users/", `{"op":"replace","path":"title","value":"Dr"}`},

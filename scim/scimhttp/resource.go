@@ -67,8 +67,8 @@ func (x *exchange) get() error {
 	if err := pre.check(x.r.Method, s.Version); err != nil {
 		return err
 	}
-	if pre.noneMatch.given && pre.noneMatch.matches(s.Version) {
-		x.setETag(s.Version)
+	if tag := p.shownAs(s); pre.noneMatch.given && pre.noneMatch.has(tag) {
+		x.setETag(tag)
 		x.empty(http.StatusNotModified)
 		return nil
 	}
