@@ -95,7 +95,8 @@ func TestEveryVariable(t *testing.T) {
 		if !ok || envPrefix+envForm(path) != name {
 			t.Errorf("envPath(%q) = %q, %v, want its setting", name, path, ok)
 		}
-		if isSecretFile(path) != strings.HasSuffix(name, "PASSWORD_FILE") && isSecretFile(path) != strings.HasSuffix(name, "TOKEN_FILE") {
+		secret := slices.ContainsFunc([]string{"PASSWORD_FILE", "TOKEN_FILE", "SECRET_FILE"}, func(end string) bool { return strings.HasSuffix(name, end) })
+		if isSecretFile(path) != secret {
 			t.Errorf("isSecretFile(%q) = %v", path, isSecretFile(path))
 		}
 	}
