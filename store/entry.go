@@ -110,12 +110,60 @@ func ChangedText(old, new *scim.Resource) string {
 		}
 		names[slices.Index(names, "active")] = word
 	}
-	return strings.Join(names, " ")
+	return shorten(names)
+}
+
+// shortNames are words of ChangedText that are one character each, the first '!': the names of the
+// attributes of a new person take 220 bytes of its feed entry otherwise. It may grow at its
+// end, up to 90 names, and otherwise stays as it is.
+var shortNames = [...]string{
+	becameActive, becameInactive, "active", "externalId", "userName", "displayName", "name", "nickName", "profileUrl", "title", "userType",
+	"preferredLanguage", "locale", "timezone", "emails", "phoneNumbers", "ims", "photos", "addresses", "entitlements", "roles",
+	"x509Certificates", scim.EnterpriseURN, scim.AccountUserURN, scim.AccountGroupURN,
+}
+
+const (
+	shortMark  = "~" // no attribute's name begins with it
+	firstShort = '!'
+)
+
+// shorten is the text of words: "~" and those that are short, then the others.
+func shorten(words []string) string {
+	var long []string
+	text := []byte(shortMark)
+	for _, w := range words {
+		if i := slices.Index(shortNames[:], w); i >= 0 {
+			text = append(text, firstShort+byte(i))
+		} else {
+			long = append(long, w)
+		}
+	}
+	if len(text) > 1 {
+		long = append([]string{string(text)}, long...)
+	}
+	return strings.Join(long, " ")
+}
+
+// lengthen is what shorten was given, in order; or a text that it did not write, word by word.
+func lengthen(text string) []string {
+	words := strings.Fields(text)
+	if len(words) == 0 || !strings.HasPrefix(words[0], shortMark) {
+		return words
+	}
+	short := words[0][len(shortMark):]
+	words = words[1:]
+	for _, c := range []byte(short) {
+		if i := int(c) - firstShort; i >= 0 && i < len(shortNames) {
+			words = append(words, shortNames[i])
+		}
+	}
+	slices.Sort(words)
+	return words
 }
 
 // ParseChanged reads what ChangedText wrote.
 func ParseChanged(s string) (names []string, became string) {
-	for word := range strings.FieldsSeq(s) {
+	for _, word := range lengthen(s) {
 		switch word {
 		case becameActive:
 			word, became = "active", "active"
