@@ -14,30 +14,20 @@ const maxAttempts = 50
 
 // Commit makes one change (see scim.Store).
 //
-// It is one Tx, with two exceptions for more than MaxEdges edges, which would keep Redis
-// from answering others. A change of so many members makes its first Tx with everything
-// that can be refused, and adds the others behind it. A deletion first removes edges,
-// then the record. In both a reader may see the steps; none can be left undone but by
-// an error that says so.
+// It is one Tx, however many edges it changes.
 func (w *Workspace) Commit(ctx context.Context, c *scim.Commit) (*scim.Committed, error) {
 	want := *c
-	for attempts := 0; attempts < maxAttempts; {
+	for range maxAttempts {
 		p, err := w.prepare(ctx, &want)
 		if err != nil {
 			return nil, err
 		}
 		res := w.execute(ctx, p.tx)
-		done, again, err := w.finish(ctx, p, res)
+		done, again, err := w.finish(p, res)
 		if !again {
 			return done, err
 		}
 		want.Old = nil // it is stale
-		if res.Status == StatusDone || res.Status == StatusReplayed {
-			// A first part of a deletion. The version was checked; what follows only finishes.
-			want.Expect = scim.MustExist
-			continue
-		}
-		attempts++
 	}
 	return nil, scim.Errorf(scim.ErrUnavailable, "%s changed too often meanwhile", c.Ref)
 }
@@ -92,7 +82,7 @@ func (w *Workspace) commitBatch(ctx context.Context, commits []*scim.Commit, res
 	if len(txs) > 0 {
 		for n, res := range w.settleAll(ctx, txs, w.backend.Apply(ctx, txs)) {
 			i := at[n]
-			done, again, err := w.finish(ctx, plans[n], res)
+			done, again, err := w.finish(plans[n], res)
 			if again {
 				alone = append(alone, i)
 				continue
@@ -167,21 +157,12 @@ func needsOld(c *scim.Commit) bool {
 }
 
 // finish turns the result of a Tx into that of its commit. again asks for another attempt.
-func (w *Workspace) finish(ctx context.Context, p *prepared, res TxResult) (done *scim.Committed, again bool, err error) {
+func (w *Workspace) finish(p *prepared, res TxResult) (done *scim.Committed, again bool, err error) {
 	c := p.commit
 	switch res.Status {
 	case StatusDone, StatusReplayed, StatusUnchanged:
-		if p.partial {
-			return nil, true, nil
-		}
 		done, err = w.committed(p, res)
-		if err == nil && len(p.rest) > 0 {
-			err = w.addRest(ctx, p, done)
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		return done, false, nil
+		return done, false, err
 	case StatusVersion:
 		switch {
 		case res.Version == 0:
@@ -240,32 +221,4 @@ func (w *Workspace) committed(p *prepared, res TxResult) (*scim.Committed, error
 	}
 	done.Stored = s
 	return done, nil
-}
-
-// addRest makes the edge changes that did not fit into the first Tx. Nothing here can be
-// refused but for a lock that was lost; a resource that was deleted meanwhile has
-// no members to add.
-func (w *Workspace) addRest(ctx context.Context, p *prepared, done *scim.Committed) error {
-	for rest := p.rest; len(rest) > 0; {
-		n := min(len(rest), MaxEdges)
-		tx := w.newTx(ctx, p.commit)
-		tx.Op, tx.Expect, tx.Edges = OpTouch, scim.MustExist, rest[:n]
-		rest = rest[n:]
-		res := w.execute(ctx, tx)
-		switch res.Status {
-		case StatusDone, StatusReplayed, StatusUnchanged:
-		case StatusVersion:
-			return notFound(p.commit.Ref)
-		case StatusFenced:
-			return scim.Errorf(scim.ErrFenced, "the lock %s was taken by another holder midway", p.commit.Fence.Lock)
-		default:
-			return fmt.Errorf("store: commit %s: %w", p.commit.Ref, res.Err)
-		}
-		done.Changed = done.Changed || res.Status != StatusUnchanged
-		done.Added += res.Added
-		done.Removed += res.Removed
-		done.Dropped = append(done.Dropped, res.Dropped...)
-		done.Stored.Version, done.Stored.LastModified = res.Version, res.Modified
-	}
-	return nil
 }

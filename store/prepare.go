@@ -16,8 +16,6 @@ type prepared struct {
 	payload []byte   // of the state after, in formatJSON, where it is known beforehand
 	claims  []claim  // those of tx.Claims
 	dropped []string // members that cannot be, whoever else exists
-	rest    []Edge   // own edges beyond MaxEdges
-	partial bool     // the Tx only removes edges, and the deletion is still to come
 }
 
 // newTx is a Tx of a commit, with a nonce of its own.
@@ -59,7 +57,7 @@ func (w *Workspace) prepare(ctx context.Context, c *scim.Commit) (*prepared, err
 	if c.Delete {
 		return p, w.prepareDelete(ctx, t, p)
 	}
-	if err := w.prepareEdges(ctx, t, p); err != nil {
+	if err := prepareEdges(t, p); err != nil {
 		return nil, err
 	}
 	if c.Put == nil {
@@ -158,7 +156,7 @@ func (p *prepared) prepareTouch() error {
 
 // prepareEdges sorts out members that cannot be: of a type that may not be one, without an
 // id that could be, or the group itself.
-func (w *Workspace) prepareEdges(ctx context.Context, t *scim.ResourceType, p *prepared) error {
+func prepareEdges(t *scim.ResourceType, p *prepared) error {
 	c := p.commit
 	if len(c.Edges) == 0 {
 		return nil
@@ -180,67 +178,27 @@ func (w *Workspace) prepareEdges(ctx context.Context, t *scim.ResourceType, p *p
 		}
 		p.dropped = append(p.dropped, e.Member.ID)
 	}
-	n := min(len(edges), MaxEdges)
-	p.tx.Edges, p.rest = edges[:n], edges[n:]
-	p.tx.RefuseUnknown = c.RefuseUnknown
-	if c.RefuseUnknown && len(p.rest) > 0 {
-		return w.refuseUnknown(ctx, edges)
-	}
+	p.tx.Edges, p.tx.RefuseUnknown = edges, c.RefuseUnknown
 	return nil
 }
 
-// refuseUnknown looks for members that do not exist, where a change takes more than one Tx and
-// the later ones can refuse nothing any more.
-func (w *Workspace) refuseUnknown(ctx context.Context, edges []Edge) error {
-	exists := map[string]bool{}
-	for batch := range slices.Chunk(edges, readBatch) {
-		var refs []scim.Ref
-		for i := range batch {
-			if !batch[i].Remove {
-				exists[batch[i].Member.ID] = false
-				refs = append(refs, batch[i].Candidates()...)
-			}
-		}
-		raws, err := w.backend.Read(ctx, w.ws, refs, false)
-		if err != nil {
-			return err
-		}
-		for _, raw := range raws {
-			exists[raw.ID] = exists[raw.ID] || raw.Found
-		}
-	}
-	for id, found := range exists {
-		if !found {
-			return unknownMember(id)
-		}
-	}
-	return nil
-}
-
-// prepareDelete makes the Tx that deletes the record with all its edges; where those are
-// too many, the Tx that removes the first of them.
+// prepareDelete makes the Tx that deletes the record with all its edges.
 func (w *Workspace) prepareDelete(ctx context.Context, t *scim.ResourceType, p *prepared) error {
 	c, tx := p.commit, p.tx
 	tx.Expect = p.old.Version
-	groups, err := w.backend.Edges(ctx, w.ws, c.Ref, Groups, scim.Ref{}, MaxEdges+1)
-	if err != nil {
-		return err
-	}
-	for _, g := range groups {
-		tx.Edges = append(tx.Edges, Edge{Remove: true, Group: g, Member: c.Ref})
-	}
-	if len(t.MemberTypes) > 0 {
-		members, err := w.backend.Edges(ctx, w.ws, c.Ref, Members, scim.Ref{}, MaxEdges+1)
+	for group, err := range w.edges(ctx, c.Ref, Groups, scim.Ref{}) {
 		if err != nil {
 			return err
 		}
-		for _, m := range members {
-			tx.Edges = append(tx.Edges, Edge{Remove: true, Group: c.Ref, Member: m})
-		}
+		tx.Edges = append(tx.Edges, Edge{Remove: true, Group: group, Member: c.Ref})
 	}
-	if len(tx.Edges) > MaxEdges {
-		tx.Op, tx.Edges, p.partial = OpTouch, tx.Edges[:MaxEdges], true
-		return nil
+	if len(t.MemberTypes) > 0 {
+		for member, err := range w.edges(ctx, c.Ref, Members, scim.Ref{}) {
+			if err != nil {
+				return err
+			}
+			tx.Edges = append(tx.Edges, Edge{Remove: true, Group: c.Ref, Member: member})
+		}
 	}
 	tx.Op, tx.Named = OpDelete, len(t.MemberTypes) > 0
 	r, err := p.old.Resource()

@@ -9,8 +9,9 @@ import (
 	"rollcall/scim"
 )
 
-// MaxEdges is the most edges that one Tx changes: 5,000 would keep Redis from
-// answering anyone else for a tenth of a second.
+// MaxEdges is the most edges that a backend changes in one step where a step keeps others from
+// being answered: 5,000 would keep Redis for a tenth of a second. A Tx may have more: for
+// readers it is one change all the same.
 const MaxEdges = 1000
 
 // Op is what a Tx does to the record.
@@ -226,6 +227,7 @@ type Backend interface {
 	Copier
 	KeyValues
 	Locks
+	Recoverer
 	Close() error
 }
 
@@ -302,6 +304,13 @@ type Locks interface {
 	LockRenew(ctx context.Context, ws, name, token string, ttl time.Duration) (bool, error)
 	LockRelease(ctx context.Context, ws, name, token string) error
 	LockStates(ctx context.Context, ws string) ([]LockState, error)
+}
+
+// Recoverer finishes what a process began and did not live to end.
+type Recoverer interface {
+	// Recover finishes or undoes the changes of many edges that nobody is at work on any more, and
+	// returns how many are still under way. No reader can tell the difference.
+	Recover(ctx context.Context, ws string) (underWay int, err error)
 }
 
 // ClaimValue and ParseClaim are the value that a backend keeps under a claim's key: the

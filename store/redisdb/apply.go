@@ -14,34 +14,58 @@ import (
 	"rollcall/store"
 )
 
-// Apply executes the Txs, all in one pipeline.
+// Apply executes the Txs, all in one pipeline but for those with many edges.
 func (b *Backend) Apply(ctx context.Context, txs []*store.Tx) []store.TxResult {
+	results := make([]store.TxResult, len(txs))
 	if err := b.Safe(); err != nil {
-		results := make([]store.TxResult, len(txs))
 		for i := range results {
 			results[i].Err = err
 		}
 		return results
 	}
-	cmds := make([]*redis.Cmd, len(txs))
-	var unconfirmed error
-	if len(txs) == 1 && b.confirm == 0 {
-		keys, args := request(txs[0])
-		cmds[0] = b.eval(ctx, commitScript, keys, args...)
-	} else {
-		unconfirmed = b.pipeline(ctx, txs, cmds)
-	}
-	results := make([]store.TxResult, len(txs))
-	for i, cmd := range cmds {
-		reply, err := cmd.Slice()
-		if err != nil {
-			results[i].Err = failed(ctx, "commit", err)
-			continue
+	var few []*store.Tx
+	var at []int
+	for i, tx := range txs {
+		if len(tx.Edges) <= b.maxEdges {
+			few, at = append(few, tx), append(at, i)
+		} else {
+			results[i] = b.staged(ctx, tx)
 		}
-		results[i] = parseResult(reply)
+	}
+	unconfirmed := b.few(ctx, few, at, results)
+	apart := len(few) < len(txs)
+	for i, tx := range txs {
+		apart = apart || results[i].Status == statusBusy
+		results[i] = b.patient(ctx, tx, results[i])
+	}
+	if apart { // written over other connections
+		unconfirmed = errors.Join(unconfirmed, b.Confirm(ctx, txs[0].Workspace))
 	}
 	b.confirmAll(ctx, txs, results, unconfirmed)
 	return results
+}
+
+// few executes Txs with few edges, and puts each result in its place.
+func (b *Backend) few(ctx context.Context, txs []*store.Tx, at []int, results []store.TxResult) (unconfirmed error) {
+	cmds := make([]*redis.Cmd, len(txs))
+	switch {
+	case len(txs) == 0:
+		return nil
+	case len(txs) == 1 && b.confirm == 0:
+		keys, args := request(txs[0], nil)
+		cmds[0] = b.eval(ctx, commitScript, keys, args...)
+	default:
+		unconfirmed = b.pipeline(ctx, txs, cmds)
+	}
+	for i, cmd := range cmds {
+		reply, err := cmd.Slice()
+		if err != nil {
+			results[at[i]].Err = failed(ctx, "commit", err)
+			continue
+		}
+		results[at[i]] = parseResult(reply)
+	}
+	return unconfirmed
 }
 
 // pipeline sends all and, where Redis had forgotten the script, those again that it refused
@@ -49,7 +73,7 @@ func (b *Backend) Apply(ctx context.Context, txs []*store.Tx) []store.TxResult {
 func (b *Backend) pipeline(ctx context.Context, txs []*store.Tx, cmds []*redis.Cmd) error {
 	pipe := b.client.Pipeline()
 	for i, tx := range txs {
-		keys, args := request(tx)
+		keys, args := request(tx, nil)
 		cmds[i] = commitScript.EvalSha(ctx, pipe, keys, args...)
 	}
 	wait := b.wait(ctx, pipe)
@@ -71,7 +95,7 @@ func (b *Backend) pipeline(ctx context.Context, txs []*store.Tx, cmds []*redis.C
 	}
 	pipe = b.client.Pipeline()
 	for _, i := range again {
-		keys, args := request(txs[i])
+		keys, args := request(txs[i], nil)
 		cmds[i] = commitScript.EvalSha(ctx, pipe, keys, args...)
 	}
 	second := b.wait(ctx, pipe)
@@ -82,28 +106,29 @@ func (b *Backend) pipeline(ctx context.Context, txs []*store.Tx, cmds []*redis.C
 // keepAll is a feed length that no feed has.
 const keepAll = 1 << 53
 
-// request is the KEYS and ARGV of commit.lua.
-func request(tx *store.Tx) ([]string, []any) {
+// request is the KEYS and ARGV of commit.lua; of a Tx whose edges are staged, with f.
+func request(tx *store.Tx, f *flip) ([]string, []any) {
 	ws, self := tx.Workspace, tx.Ref.String()
 	fence, fenceNumber := seqKey(ws), ""
 	if tx.Fence != nil {
 		fence, fenceNumber = fenceKey(ws, tx.Fence.Lock), strconv.FormatUint(tx.Fence.Number, 10)
 	}
-	expect := "*"
-	if tx.Expect != scim.MustExist {
-		expect = strconv.FormatUint(uint64(tx.Expect), 10)
-	}
 	keep := tx.Keep
 	if keep == 0 {
 		keep = keepAll
 	}
-	n := 9 + len(tx.Claims) + len(tx.Releases) + 4*len(tx.Edges)
+	edges := len(tx.Edges)
+	if f != nil {
+		edges = 0
+	}
+	n := 10 + len(tx.Claims) + len(tx.Releases) + 4*edges
 	keys := append(make([]string, 0, n), seqKey(ws), feedKey(ws), recordKey(ws, tx.Ref), spacesKey(ws),
-		edgesKey(ws, store.Members, tx.Ref), edgesKey(ws, store.Groups, tx.Ref), fence, kvKey(ws, store.NamesSpace), imagesKey(ws))
-	args := append(make([]any, 0, 20+3*len(tx.Claims)+len(tx.Releases)+5*len(tx.Edges)),
-		self, tx.Ref.ID, expect, string(rune(tx.Op)), tx.Nonce, tx.Payload, fenceNumber,
+		edgesKey(ws, store.Members, tx.Ref), edgesKey(ws, store.Groups, tx.Ref), fence, kvKey(ws, store.NamesSpace), imagesKey(ws), stagedKey(ws))
+	args := append(make([]any, 0, 25+3*len(tx.Claims)+len(tx.Releases)+5*edges),
+		self, tx.Ref.ID, expectation(tx), string(rune(tx.Op)), tx.Nonce, tx.Payload, fenceNumber,
 		flag(tx.RefuseUnknown), flag(tx.WantPayload), keep,
-		tx.Actor, tx.Client, tx.RequestID, len(tx.Claims), len(tx.Releases), len(tx.Edges), tx.Changed, flag(tx.Named && tx.Op != store.OpTouch), tx.Name, tx.KeepImages)
+		tx.Actor, tx.Client, tx.RequestID, len(tx.Claims), len(tx.Releases), edges, tx.Changed, flag(tx.Named && tx.Op != store.OpTouch), tx.Name, tx.KeepImages)
+	args = append(args, f.args()...)
 	for _, c := range tx.Claims {
 		keys = append(keys, claimsKey(ws, c.Space))
 		args = append(args, c.Key, c.Mark, c.From)
@@ -112,10 +137,36 @@ func request(tx *store.Tx) ([]string, []any) {
 		keys = append(keys, claimsKey(ws, c.Space))
 		args = append(args, c.Key)
 	}
+	if f != nil {
+		return keys, args
+	}
+	ends, edgeTexts := edgeArgs(tx)
+	for _, e := range ends {
+		keys = append(keys, recordKey(ws, e.ref), edgesKey(ws, e.side, e.ref))
+	}
+	return keys, append(args, edgeTexts...)
+}
+
+func expectation(tx *store.Tx) string {
+	if tx.Expect == scim.MustExist {
+		return "*"
+	}
+	return strconv.FormatUint(uint64(tx.Expect), 10)
+}
+
+// end is an end of an edge that may be meant, and the side of it that has the edge.
+type end struct {
+	ref  scim.Ref
+	side store.Direction
+}
+
+// edgeArgs are the edges of a Tx for a script: for each its sign ('+', '-', or '<' for leaving a
+// group), the id, how many ends, and those.
+func edgeArgs(tx *store.Tx) (ends []end, args []any) {
 	for i := range tx.Edges {
 		e := &tx.Edges[i]
 		if !e.Own(tx) {
-			keys = append(keys, recordKey(ws, e.Group), edgesKey(ws, store.Members, e.Group))
+			ends = append(ends, end{e.Group, store.Members})
 			args = append(args, "<", e.Member.ID, 1, e.Group.String())
 			continue
 		}
@@ -123,14 +174,14 @@ func request(tx *store.Tx) ([]string, []any) {
 		if e.Remove {
 			sign = "-"
 		}
-		ends := e.Candidates()
-		args = append(args, sign, e.Member.ID, len(ends))
-		for _, end := range ends {
-			keys = append(keys, recordKey(ws, end), edgesKey(ws, store.Groups, end))
-			args = append(args, end.String())
+		refs := e.Candidates()
+		args = append(args, sign, e.Member.ID, len(refs))
+		for _, ref := range refs {
+			ends = append(ends, end{ref, store.Groups})
+			args = append(args, ref.String())
 		}
 	}
-	return keys, args
+	return ends, args
 }
 
 // Rewrite replaces payloads.
@@ -194,6 +245,8 @@ func parseResult(reply []any) store.TxResult {
 		return store.TxResult{Status: store.StatusTaken, Claim: number(1), Holder: text(2)}
 	case "unknown":
 		return store.TxResult{Status: store.StatusUnknownMember, Member: text(1)}
+	case "busy":
+		return store.TxResult{Status: statusBusy, Holder: text(1)}
 	case "edges":
 		return store.TxResult{Status: store.StatusEdges}
 	case "fenced":

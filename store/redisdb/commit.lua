@@ -1,13 +1,14 @@
 -- One store.Tx. boltdb/apply.go is the same, step by step.
 --
--- KEYS  1 seq  2 feed  3 record  4 spaces  5 members  6 groups  7 fence  8 names  9 images, then one
---       for each claim and release (its space), then two for each end of an edge that may be
+-- KEYS  1 seq  2 feed  3 record  4 spaces  5 members  6 groups  7 fence  8 names  9 images  10 staged,
+--       then one for each claim and release (its space), then two for each end of an edge that may be
 --       meant: its record, and its list of edges on the other side.
 -- ARGV  1 resource  2 id  3 expect  4 op  5 nonce  6 payload  7 fence number or ''
 --       8 refuse unknown  9 want payload  10 feed entries to keep
 --       11 actor  12 client  13 request  14 claims  15 releases  16 edges
---       17 attributes changed  18 has a name  19 name  20 images to keep, then for each claim:
---       key mark from; for each release: key; for each edge: its sign ('+', '-', or '<' for
+--       17 attributes changed  18 has a name  19 name  20 images to keep
+--       21 the edges are staged (stage.go)  22 those of members as in a feed entry  23 the groups
+--       that lose it  24 members added  25 members removed, then for each claim: key mark from; for each release: key; for each edge: its sign ('+', '-', or '<' for
 --       leaving a group), the id, how many ends, the ends.
 local call = redis.call
 local self, id, expect, op, nonce, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -39,7 +40,7 @@ local function holder(space, key)
   if not cut then return v, '' end
   return string.sub(v, 1, cut - 1), string.sub(v, cut + 1)
 end
-local k, a = 9, 20
+local k, a = 10, 25
 local claims, releases = {}, {}
 for i = 1, tonumber(ARGV[14]) do
   local space, key, mark, from = KEYS[k + 1], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
@@ -100,6 +101,23 @@ for _, e in ipairs(order) do
     end
   end
 end
+
+-- Edges of many, which are staged, and who must wait for those.
+local P, staged = string.sub(KEYS[1], 1, -4), ARGV[21] == '1'
+if staged then
+  if string.sub(call('HGET', KEYS[10], self) or '', 1, 14) ~= 'p ' .. nonce then return {'busy', self} end
+  gone, left = call('ZCARD', P .. 'x:m-:' .. self), call('ZCARD', P .. 'x:g-:' .. self)
+elseif (#edges > 0 or op == 'd') and call('HLEN', KEYS[10]) > 0 then
+  if call('HEXISTS', KEYS[10], self) == 1 then return {'busy', self} end
+  for _, e in ipairs(edges) do
+    if call('HEXISTS', KEYS[10], e.other) == 1 then return {'busy', e.other} end
+  end
+  if op == 'd' then
+    for _, s in ipairs(call('HKEYS', KEYS[10])) do
+      if call('ZSCORE', P .. 'x:m+:' .. s, self) or call('ZSCORE', P .. 'x:g+:' .. s, self) then return {'busy', s} end
+    end
+  end
+end
 if op == 'd' and (call('ZCARD', KEYS[5]) > gone or call('ZCARD', KEYS[6]) > left) then return {'edges'} end
 
 local function claim()
@@ -112,7 +130,8 @@ local function claim()
   end
 end
 
-if op == 't' and #edges == 0 then
+local added, removed = tonumber(ARGV[24]), tonumber(ARGV[25])
+if op == 't' and #edges + added + removed == 0 then
   local r = record('unchanged')
   r[7] = dropped
   claim()
@@ -126,7 +145,7 @@ local ms = string.format('%013d', tonumber(now[1]) * 1000 + math.floor(tonumber(
 if not found then created = ms elseif ms < created then ms = created end -- the clock was put back
 local seq = string.format('%d', tonumber(call('GET', KEYS[1]) or '0') + 1)
 
-local added, removed, moves, lost = 0, 0, {}, {}
+local moves, lost = {}, {}
 for _, e in ipairs(edges) do
   if not e.own then
     lost[#lost + 1] = e.other
@@ -150,8 +169,8 @@ end
 field('a', ARGV[11])
 field('c', ARGV[12])
 field('q', ARGV[13])
-field('m', table.concat(moves, ' '))
-field('g', table.concat(lost, ' '))
+field('m', staged and ARGV[22] or table.concat(moves, ' '))
+field('g', staged and ARGV[23] or table.concat(lost, ' '))
 field('d', ARGV[17])
 call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[10], seq .. '-0', unpack(entry))
 call('SET', KEYS[1], seq)
@@ -190,6 +209,13 @@ for _, e in ipairs(edges) do
     call('ZREM', e.far, self)
     if not e.own and e.other ~= self and call('EXISTS', e.rec) == 1 then call('SETRANGE', e.rec, 0, touch) end
   end
+end
+if staged then
+  for ref in string.gmatch(ARGV[23], '%S+') do
+    local key = P .. 'r:' .. ref
+    if call('EXISTS', key) == 1 then call('SETRANGE', key, 0, touch) end
+  end
+  call('HSET', KEYS[10], self, 'f ' .. nonce .. ' ' .. ms)
 end
 if ARGV[18] == '1' then
   if op == 'd' then call('HDEL', KEYS[8], self) else call('HSET', KEYS[8], self, ARGV[19]) end

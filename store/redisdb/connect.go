@@ -11,6 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"rollcall/store"
 )
 
 // Config says where Redis is: at Addr, or where Sentinels say, or at Cluster.
@@ -37,7 +39,9 @@ type Config struct {
 	AllowUnsafe []string
 	Timeout     time.Duration // of one request; 0 for 3 s
 	PoolSize    int           // connections to each node; 0 for 64
-	Logger      *slog.Logger  // nil for none
+	// MaxEdges is how many edges one script changes; 0 for store.MaxEdges. More are staged.
+	MaxEdges int
+	Logger   *slog.Logger // nil for none
 }
 
 // Open connects, and refuses a Redis that would lose data (see Verify).
@@ -64,12 +68,15 @@ func dial(c Config) *Backend {
 	if c.PoolSize == 0 {
 		c.PoolSize = 64
 	}
+	if c.MaxEdges == 0 {
+		c.MaxEdges = store.MaxEdges
+	}
 	if c.ConfirmTimeout == 0 {
 		c.ConfirmTimeout = confirmTimeout
 	}
 	b := &Backend{
 		log: c.Logger, allow: c.AllowUnsafe, again: make(chan struct{}, 1),
-		confirm: c.Confirm, confirmTimeout: c.ConfirmTimeout,
+		confirm: c.Confirm, confirmTimeout: c.ConfirmTimeout, maxEdges: c.MaxEdges, abandoned: abandoned,
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)

@@ -1,16 +1,15 @@
 -- Records by a claim, at one moment (store.Reader.Find).
 --
--- KEYS  1 the first space  2 spaces  3 names
+-- KEYS  1 the first space  2 spaces  3 names  4 staged
 -- ARGV  1 "{workspace}:"  2 type  3 prefix of other spaces, or ''  4 key  5 want groups
 -- Returns id, record, groups and their names for each holder.
-local call = redis.call
-local found = {}
+local found, list = {}, ARGV[5] == '1' and flips(KEYS[4])
 local function add(v)
   local id = string.match(v, '^[^ ]*')
   local ref = ARGV[2] .. '/' .. id
   local groups, names = {}, {}
   if ARGV[5] == '1' then
-    groups = call('ZRANGE', ARGV[1] .. 'g:' .. ref, 0, -1)
+    groups = ends(ARGV[1], list, 'g', ref, '', -1)
     for i, g in ipairs(groups) do names[i] = call('HGET', KEYS[3], g) end
   end
   found[#found + 1] = {id, call('GET', ARGV[1] .. 'r:' .. ref), groups, names}

@@ -23,18 +23,22 @@ import (
 //	spaces             set     the spaces that are not empty
 //	m:<Type>/<id>      zset    members of a group, each <Type>/<id> with score 0
 //	g:<Type>/<id>      zset    groups of a member, likewise
+//	staged             hash    resource → a change of many of its edges that is under way (stage.go)
+//	x:<side><sign>:<Type>/<id>
+//	                   zset    the edges of that: side m or g, sign + or -
 //	kv:<space>         hash    key → value; in .names the name of each group
 //	fence:<lock>       string  number of the lock's last taking; never removed
 //	lock:<lock>        string  "<number> <token> <holder>", with a time to live
 //
-// This file alone makes keys, but for two that commit.lua and find.lua put together in the
-// same slot, where a member's type or an owner is not known beforehand.
+// This file alone makes keys, but for those that scripts put together in the same slot, where the
+// other end of an edge or an owner is not known beforehand.
 
 func prefix(ws string) string { return "{" + ws + "}:" }
 
 func seqKey(ws string) string    { return prefix(ws) + "seq" }
 func feedKey(ws string) string   { return prefix(ws) + "feed" }
 func imagesKey(ws string) string { return prefix(ws) + "images" }
+func stagedKey(ws string) string { return prefix(ws) + "staged" }
 func spacesKey(ws string) string { return prefix(ws) + "spaces" }
 
 func recordKey(ws string, ref scim.Ref) string { return prefix(ws) + "r:" + ref.String() }
@@ -47,6 +51,10 @@ func edgesKey(ws string, d store.Direction, ref scim.Ref) string {
 	return prefix(ws) + string(d) + ":" + ref.String()
 }
 
+func stagedEdgesKey(ws, side string, ref scim.Ref) string {
+	return prefix(ws) + "x:" + side + ":" + ref.String()
+}
+
 // kindOf tells what a key of a workspace is: the part before its name, and the name.
 func kindOf(ws, key string) (kind, name string, ok bool) {
 	rest, ok := strings.CutPrefix(key, prefix(ws))
@@ -54,7 +62,7 @@ func kindOf(ws, key string) (kind, name string, ok bool) {
 		return "", "", false
 	}
 	switch rest {
-	case "seq", "feed", "images", "spaces":
+	case "seq", "feed", "images", "spaces", "staged":
 		return rest, "", true
 	}
 	kind, name, ok = strings.Cut(rest, ":")
@@ -63,6 +71,6 @@ func kindOf(ws, key string) (kind, name string, ok bool) {
 
 // typeOf is the Redis type of each kind of key.
 var typeOf = map[string]string{
-	"seq": "string", "feed": "stream", "images": "stream", "spaces": "set", "r": "string", "c": "hash",
+	"seq": "string", "feed": "stream", "images": "stream", "spaces": "set", "staged": "hash", "x": "zset", "r": "string", "c": "hash",
 	"m": "zset", "g": "zset", "kv": "hash", "fence": "string", "lock": "string",
 }

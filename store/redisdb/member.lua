@@ -1,10 +1,10 @@
 -- One record and the groups that it is a member of, with their names (store.Reader.Read).
 --
--- KEYS  1 record  2 groups  3 names
+-- KEYS  1 record  2 staged  3 names
+-- ARGV  1 "{workspace}:"  2 resource
 -- Returns the record, its groups, and the name of each.
-local call = redis.call
 local record = call('GET', KEYS[1])
 if not record then return {false, {}, {}} end
-local groups, names = call('ZRANGE', KEYS[2], 0, -1), {}
+local groups, names = ends(ARGV[1], flips(KEYS[2]), 'g', ARGV[2], '', -1), {}
 for i, g in ipairs(groups) do names[i] = call('HGET', KEYS[3], g) end
 return {record, groups, names}

@@ -38,13 +38,25 @@ func (b *Backend) Read(ctx context.Context, ws string, refs []scim.Ref, groups b
 	pipe := b.client.Pipeline()
 	records := pipe.MGet(ctx, keys...)
 	lists := make([]*redis.StringSliceCmd, len(refs))
+	var staged []*redis.IntCmd
 	if groups {
+		staged = append(staged, pipe.HLen(ctx, stagedKey(ws)))
 		for i, ref := range refs {
 			lists[i] = pipe.ZRange(ctx, edgesKey(ws, store.Groups, ref), 0, -1)
 		}
+		staged = append(staged, pipe.HLen(ctx, stagedKey(ws)))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, failed(ctx, "read", err)
+	}
+	if anyStaged(staged) {
+		for i, ref := range refs {
+			var err error
+			if raws[i], err = b.member(ctx, ws, ref); err != nil {
+				return nil, err
+			}
+		}
+		return raws, nil
 	}
 	for i, v := range records.Val() {
 		record, found := v.(string)
@@ -58,7 +70,7 @@ func (b *Backend) Read(ctx context.Context, ws string, refs []scim.Ref, groups b
 
 // member reads one record with its groups.
 func (b *Backend) member(ctx context.Context, ws string, ref scim.Ref) (store.Raw, error) {
-	row, err := b.eval(ctx, memberScript, []string{recordKey(ws, ref), edgesKey(ws, store.Groups, ref), kvKey(ws, store.NamesSpace)}).Slice()
+	row, err := b.eval(ctx, memberScript, []string{recordKey(ws, ref), stagedKey(ws), kvKey(ws, store.NamesSpace)}, prefix(ws), ref.String()).Slice()
 	if err != nil {
 		return store.Raw{}, failed(ctx, "read", err)
 	}
@@ -175,7 +187,7 @@ func (b *Backend) Spaces(ctx context.Context, ws, prefix string) ([]string, erro
 
 // Find finds records by a claim, in one round trip.
 func (b *Backend) Find(ctx context.Context, ws, typ, first, others, key string, groups bool) ([]store.Raw, error) {
-	rows, err := b.eval(ctx, findScript, []string{claimsKey(ws, first), spacesKey(ws), kvKey(ws, store.NamesSpace)},
+	rows, err := b.eval(ctx, findScript, []string{claimsKey(ws, first), spacesKey(ws), kvKey(ws, store.NamesSpace), stagedKey(ws)},
 		prefix(ws), typ, others, key, flag(groups)).Slice()
 	if err != nil {
 		return nil, failed(ctx, "look up", err)
@@ -198,33 +210,48 @@ func (b *Backend) Find(ctx context.Context, ws, typ, first, others, key string, 
 
 // Edges lists one side of a resource's edges.
 func (b *Backend) Edges(ctx context.Context, ws string, ref scim.Ref, d store.Direction, after scim.Ref, limit int) ([]scim.Ref, error) {
-	from := "-"
+	from, behind := "-", ""
 	if after != (scim.Ref{}) {
-		from = "(" + after.String()
+		behind = after.String()
+		from = "(" + behind
 	}
-	texts, err := b.client.ZRangeByLex(ctx, edgesKey(ws, d, ref), &redis.ZRangeBy{Min: from, Max: "+", Count: int64(limit)}).Result()
-	if err != nil {
+	pipe := b.client.Pipeline()
+	staged := []*redis.IntCmd{pipe.HLen(ctx, stagedKey(ws))}
+	page := pipe.ZRangeByLex(ctx, edgesKey(ws, d, ref), &redis.ZRangeBy{Min: from, Max: "+", Count: int64(limit)})
+	staged = append(staged, pipe.HLen(ctx, stagedKey(ws)))
+	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, failed(ctx, "read edges", err)
+	}
+	texts := page.Val()
+	if anyStaged(staged) {
+		var err error
+		texts, err = b.eval(ctx, edgesScript, []string{stagedKey(ws)}, prefix(ws), string(d), ref.String(), behind, limit).StringSlice()
+		if err != nil {
+			return nil, failed(ctx, "read edges", err)
+		}
 	}
 	return refsOf(texts), nil
 }
 
 // HasEdges tells which edges stand on a side.
 func (b *Backend) HasEdges(ctx context.Context, ws string, d store.Direction, edges []store.EdgeAt) ([]bool, error) {
-	pipe := b.client.Pipeline()
-	for _, e := range edges {
-		pipe.ZScore(ctx, edgesKey(ws, d, e.From), e.To.String())
+	if len(edges) == 0 {
+		return nil, nil
 	}
-	cmds, err := pipe.Exec(ctx)
-	if err != nil && !errors.Is(err, redis.Nil) {
+	args := []any{prefix(ws), string(d)}
+	for _, e := range edges {
+		args = append(args, e.From.String(), e.To.String())
+	}
+	stand, err := b.eval(ctx, hasScript, []string{stagedKey(ws)}, args...).Int64Slice()
+	if err != nil {
 		return nil, failed(ctx, "read edges", err)
 	}
+	if len(stand) != len(edges) {
+		return nil, errReply("read edges")
+	}
 	has := make([]bool, len(edges))
-	for i, cmd := range cmds {
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return nil, failed(ctx, "read edges", err)
-		}
-		has[i] = cmd.Err() == nil
+	for i, n := range stand {
+		has[i] = n == 1
 	}
 	return has, nil
 }

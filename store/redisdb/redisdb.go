@@ -35,6 +35,9 @@ type Backend struct {
 	// confirm is how many replicas must have what is acknowledged, confirmTimeout how long they may take.
 	confirm        int
 	confirmTimeout time.Duration
+	// maxEdges is Config.MaxEdges; abandoned is the age at which what is staged counts as that.
+	maxEdges  int
+	abandoned time.Duration
 	// unsafe is why Watch has writes refused, nil for no reason.
 	unsafe atomic.Pointer[UnsafeError]
 }
@@ -53,14 +56,31 @@ var (
 	followLua string
 	//go:embed member.lua
 	memberLua string
+	//go:embed overlay.lua
+	overlayLua string
+	//go:embed edges.lua
+	edgesLua string
+	//go:embed has.lua
+	hasLua string
+	//go:embed stage.lua
+	stageLua string
+	//go:embed merge.lua
+	mergeLua string
+	//go:embed abort.lua
+	abortLua string
 	//go:embed rewrite.lua
 	rewriteLua string
 
 	commitScript  = redis.NewScript(commitLua)
-	findScript    = redis.NewScript(findLua)
+	findScript    = redis.NewScript(overlayLua + findLua)
 	followScript  = redis.NewScript(followLua)
-	memberScript  = redis.NewScript(memberLua)
+	memberScript  = redis.NewScript(overlayLua + memberLua)
 	rewriteScript = redis.NewScript(rewriteLua)
+	edgesScript   = redis.NewScript(overlayLua + edgesLua)
+	hasScript     = redis.NewScript(overlayLua + hasLua)
+	stageScript   = redis.NewScript(stageLua)
+	mergeScript   = redis.NewScript(mergeLua)
+	abortScript   = redis.NewScript(abortLua)
 )
 
 // eval runs a script by its hash, and sends its text where Redis does not know it (any

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -134,6 +135,10 @@ func (b *Backend) ScanStrays(ctx context.Context, ws string, fn func(store.Stray
 	for _, s := range spaces {
 		listed[s] = true
 	}
+	staged, err := b.client.HKeys(ctx, stagedKey(ws)).Result()
+	if err != nil {
+		return failed(ctx, "scan keys", err)
+	}
 	err = b.scanKeys(ctx, ws, "", func(keys []string) error {
 		pipe := b.client.Pipeline()
 		types := make([]*redis.StatusCmd, len(keys))
@@ -148,6 +153,11 @@ func (b *Backend) ScanStrays(ctx context.Context, ws string, fn func(store.Stray
 			why := strange(ws, key, types[i].Val(), ttls[i].Val() > 0)
 			if kind, space, _ := kindOf(ws, key); why == "" && kind == "c" && !listed[space] {
 				why = "is not in the list of spaces"
+			}
+			if kind, name, _ := kindOf(ws, key); why == "" && kind == "x" {
+				if _, ref, _ := strings.Cut(name, ":"); !slices.Contains(staged, ref) {
+					why = "belongs to no change that is under way"
+				}
 			}
 			if why != "" {
 				if err := fn(store.Stray{Key: key, Why: why}); err != nil {
