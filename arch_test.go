@@ -39,7 +39,7 @@ var arrows = map[string][]string{
 // testArrows are more that a package's tests may import.
 var testArrows = map[string][]string{
 	"store":         {"store/boltdb", "store/redisdb", "store/storetest", "internal/testserver", "internal/linear"},
-	"store/redisdb": {"store/storetest", "internal/testserver"},
+	"store/redisdb": {"store/storetest", "store/boltdb", "internal/testserver"}, // boltdb to copy into
 	"store/boltdb":  {"store/storetest", "store/redisdb", "internal/testserver"},
 	"ldapsrc":       {"internal/testserver"},
 	// A real feed and real state.

@@ -87,6 +87,11 @@ func Copy(ctx context.Context, from, to Backend, progress func(Copied)) ([]Copie
 	if err := source.CheckWhole(ctx); err != nil {
 		return nil, fmt.Errorf("the store to copy from: %w", err)
 	}
+	if n, err := source.Recover(ctx); err != nil {
+		return nil, err
+	} else if n > 0 {
+		return nil, fmt.Errorf("store: %d changes of many members are under way in the store to copy from: stop every server, and try again in a minute: %w", n, scim.ErrLocked)
+	}
 	names, err := source.everyWorkspace(ctx)
 	if err != nil {
 		return nil, err

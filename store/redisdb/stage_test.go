@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"rollcall/internal/testserver"
 	"rollcall/scim"
 	"rollcall/store"
+	"rollcall/store/boltdb"
 	"rollcall/store/storetest"
 )
 
@@ -292,4 +294,28 @@ func TestStagedDeletion(t *testing.T) {
 		t.Errorf("Edges() = %v, %v", members, err)
 	}
 	storetest.CheckClean(t, t.Context(), g.s)
+}
+
+// TestStagedCopy: a change that is done, and not yet merged, is in a copy; one that may be under
+// way refuses it.
+func TestStagedCopy(t *testing.T) {
+	g := newStage(t)
+	g.until(1)
+	target, err := boltdb.Open(filepath.Join(t.TempDir(), "copy.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { target.Close() })
+	if _, err := store.Copy(t.Context(), g.b, target, func(store.Copied) {}); !errors.Is(err, scim.ErrLocked) {
+		t.Errorf("Copy() = %v, want ErrLocked", err)
+	}
+	g.until(4)
+	all, err := store.Copy(t.Context(), g.b, target, func(store.Copied) {})
+	if err != nil || all[1].Items["members"] != 300 {
+		t.Fatalf("Copy() = %+v, %v", all, err)
+	}
+	page, err := target.Edges(t.Context(), ws, g.group, store.Members, scim.Ref{}, 1000)
+	if err != nil || !slices.Equal(page, g.new) {
+		t.Errorf("the copy has %d members, %v, want %d", len(page), err, len(g.new))
+	}
 }
