@@ -79,6 +79,26 @@ func (c *client) call(ctx context.Context, method, path string, query url.Values
 	return nil
 }
 
+// stream sends a GET and returns the body of its answer, which the caller closes.
+func (c *client) stream(ctx context.Context, path string) (io.ReadCloser, error) {
+	u := *c.base
+	u.Path = strings.TrimSuffix(u.Path, "/") + path
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, unreachable(u.Host, err)
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		defer resp.Body.Close()
+		return nil, problemOf(resp)
+	}
+	return resp.Body, nil
+}
+
 func unreachable(host string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err

@@ -40,6 +40,9 @@ type Config struct {
 	// Explain tells how the store answers a query of a workspace, by the order of an attribute or
 	// "" for none; what it returns is sent as JSON. nil for no such call.
 	Explain func(ctx context.Context, workspace string, q *scim.Query, sortBy string) (any, error)
+	// Backup writes everything that is kept as the answer, or nothing and an error; nil for no such
+	// call.
+	Backup func(ctx context.Context, w http.ResponseWriter) error
 	// Events are the streams of events; nil for none, and no calls about them.
 	Events *events.Transmitter
 	// Lifetime ends when the process is told to stop: runs that were asked for end with it,
@@ -82,6 +85,9 @@ func New(c Config) http.Handler {
 	mux.Handle("GET /api/v1/changes", a.serve(a.listChanges))
 	if c.Explain != nil {
 		mux.Handle("GET /api/v1/explain", a.serve(a.explain))
+	}
+	if c.Backup != nil {
+		mux.Handle("GET /api/v1/backup", long(a.serve(a.backup)))
 	}
 	if c.Schemas != nil {
 		for pattern, h := range a.schemaRoutes() {
