@@ -173,6 +173,8 @@ func (t *run) checkNames(ctx context.Context) error {
 	}
 	t.planning = false
 	t.planned.drop(t.mapping, t.lost)
+	t.report.Planned = t.planned.Planned
+	t.report.ChangeCount = t.planned.count()
 	return nil
 }
 
@@ -200,7 +202,7 @@ func (n *naming) check(ctx context.Context, changes []*Change) error {
 		}
 		n.taken[key] = c.ID
 	}
-	if n.report.Trigger == DryRun { // a run is told so by the store
+	if n.look {
 		err := parallel(ctx, readers, len(changes), func(ctx context.Context, i int) error {
 			c := changes[i]
 			if holders[i] != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"rollcall/scim"
@@ -133,6 +134,7 @@ func (t *run) obey(ctx context.Context, lock scim.Lock, o order) error {
 	if o.undo != nil {
 		return t.undo(ctx, lock, o.changed)
 	}
+	t.look = o.plan != nil
 	if err := t.plan(ctx); err != nil {
 		return err
 	}
@@ -145,6 +147,12 @@ func (t *run) obey(ctx context.Context, lock scim.Lock, o order) error {
 		}
 	}
 	if t.report.Verdict.Blocked && !o.approved {
+		// What is kept to be approved is looked at as closely as it will be then.
+		if t.look = true; o.plan == nil {
+			if err := t.checkNames(ctx); err != nil {
+				return err
+			}
+		}
 		return t.keepPlan(ctx, t.history)
 	}
 	if o.plan != nil { // first, so that nobody applies it twice
@@ -158,8 +166,15 @@ func (t *run) obey(ctx context.Context, lock scim.Lock, o order) error {
 			return err
 		}
 	}
+	if t.planned.count() > muchGarbage {
+		runtime.GC()
+	}
 	return t.apply(ctx, lock)
 }
+
+// muchGarbage is how many changes a plan has of which the source's entries and the planner's own
+// tables were so large that applying it should not begin on top of them.
+const muchGarbage = 10_000
 
 // heedHold keeps a scheduled run from doing again what somebody has undone. A run that somebody
 // asks for ends that, unless it is blocked.
@@ -207,6 +222,7 @@ func (r *Runner) Plan(ctx context.Context) (*Report, error) {
 		return nil, ctx.Err()
 	}
 	t := r.newRun(DryRun)
+	t.look = true
 	t.report.By = requester(ctx)
 	var stop func()
 	t.meter, stop = r.meters.start(t.report.ID)

@@ -79,6 +79,22 @@ func TestApplyRefusesWhatMoved(t *testing.T) {
 	}
 }
 
+// A name that is taken is no difference between a plan and its application.
+func TestApplyAndApproveWithAConflict(t *testing.T) {
+	b := newBench(t, append(people(100), person("taken"))...)
+	b.foreign("taken")
+	plan := b.planned(Partial)
+	if r, err := b.Apply(t.Context(), plan.ID); err != nil || r.Result != Partial || r.Counts.Created != 100 {
+		t.Fatalf("Apply() = %+v, %v, want the hundred created", r, err)
+	}
+	b.source.entries = append(people(50), person("taken"))
+	blocked := b.run(Blocked)
+	equal(t, "errors", blocked.ErrorCount, 1)
+	if r, err := b.Approve(t.Context(), blocked.ID); err != nil || r.Result != Partial || r.Counts.Disabled != 50 {
+		t.Fatalf("Approve() = %+v, %v, want fifty disabled", r, err)
+	}
+}
+
 func TestPlanKeepsEveryChange(t *testing.T) {
 	b := newBench(t, people(2600)...)
 	plan := b.planned(OK)

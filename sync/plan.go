@@ -512,7 +512,7 @@ func (p *Plan) countPeople(m *mapping) {
 func (p *Plan) drop(m *mapping, lost map[string]bool) {
 	p.Changes = slices.DeleteFunc(p.Changes, func(c *Change) bool { return c.Error != "" })
 	p.countPeople(m)
-	p.Planned = Tally{Created: p.packed.count()}
+	p.Planned, p.DisabledBySource = Tally{Created: p.packed.count()}, 0
 	for _, c := range p.Changes {
 		if len(lost) > 0 && len(c.add) > 0 {
 			c.add = slices.DeleteFunc(c.add, func(ref scim.Ref) bool { return lost[ref.ID] })

@@ -18,6 +18,7 @@ type run struct {
 	planner  *planner
 	planned  *Plan
 	planning bool // what is lost is taken out of the plan
+	look     bool // names are looked up beforehand, where a run would be told by the store
 	held     bool // scheduled runs are held back until this one is applied
 
 	mu   sync.Mutex      // guards lost, and the report while changes are compared and applied
@@ -75,8 +76,6 @@ func (t *run) plan(ctx context.Context) error {
 	if err := t.checkNames(ctx); err != nil {
 		return err
 	}
-	t.report.Planned = t.planned.Planned
-	t.report.ChangeCount = t.planned.count()
 	t.report.Missing = t.planned.Missing[:min(len(t.planned.Missing), MaxErrors)]
 	t.report.Verdict = judge(t.planned, t.config.Policy.Guard)
 	if t.report.Verdict.Blocked {
