@@ -112,10 +112,12 @@ func sourceKeys(section reflect.Type, prefix string) []string {
 func TestRedisPage(t *testing.T) {
 	page := documents(t)["docs/redis.md"]
 	settings, acl := blocks(page, "yaml"), blocks(page, "redis")
-	if len(settings) != 1 || len(acl) != 1 {
-		t.Fatalf("the page has %d configurations and %d lines for Redis, want one of each", len(settings), len(acl))
+	if len(settings) != 3 || len(acl) != 2 {
+		t.Fatalf("the page has %d configurations and %d lines for Redis, want 3 and 2", len(settings), len(acl))
 	}
-	checkConfig(t, settings[0])
+	for _, config := range settings {
+		checkConfig(t, config)
+	}
 	for _, s := range settingsOf(reflect.TypeFor[StoreConfig]()) {
 		for _, word := range s.enum {
 			if !strings.Contains(page, "| `"+word+"` |") {
@@ -124,10 +126,33 @@ func TestRedisPage(t *testing.T) {
 		}
 	}
 
-	users := write(t, filepath.Join(t.TempDir(), "users.acl"), "user default off\n"+acl[0], 0o600)
-	redis := testserver.StartRedis(t, "--aclfile", users)
-	url := strings.Replace(redis.URL(), "://", "://rollcall:change-me-change-me@", 1)
-	s := startServer(t, url, "")
+	users := func(others, line string) string {
+		return write(t, filepath.Join(t.TempDir(), "users.acl"), "user default "+others+"\n"+line, 0o600)
+	}
+	const own, anybody = "://rollcall:change-me-change-me@", "on nopass ~* &* +@all" // nodes among themselves
+	confirmed := "store: {confirm_replicas: 1, confirm_timeout: 20s}"
+	t.Run("standalone", func(t *testing.T) {
+		redis := testserver.StartRedis(t, "--aclfile", users("off", acl[0]))
+		useRedis(t, page, strings.Replace(redis.URL(), "://", own, 1), "")
+	})
+	t.Run("sentinel", func(t *testing.T) {
+		redis := testserver.StartSentinel(t, "--aclfile", users(anybody, acl[0]))
+		for _, r := range redis.Sentinels {
+			r.Do(t, append([]string{"ACL", "SETUSER"}, strings.Fields(acl[1])[1:]...)...)
+			r.Do(t, "ACL", "SETUSER", "default", "resetpass", ">other")
+		}
+		useRedis(t, page, strings.Replace(redis.URL(), "://", own, 1), confirmed[:len(confirmed)-1]+", sentinel_user: rollcall, sentinel_password: change-me-change-me}")
+	})
+	t.Run("cluster", func(t *testing.T) {
+		redis := testserver.StartCluster(t, "--aclfile", users(anybody, acl[0]))
+		useRedis(t, page, strings.Replace(redis.URL(), "://", own, 1), confirmed)
+	})
+}
+
+// useRedis runs a server on a store, and types what the page says.
+func useRedis(t *testing.T, page, url, config string) {
+	t.Helper()
+	s := startServer(t, url, config)
 	user := s.want(201, "POST", "/scim/v2/Users", `{"userName":"ada"}`).body["id"].(string)
 	group := s.want(201, "POST", "/scim/v2/Groups", `{"displayName":"g","members":[{"value":"`+user+`"}]}`).body["id"].(string)
 	s.want(200, "GET", "/scim/v2/Groups?filter=displayName+eq+%22g%22", "")
@@ -135,7 +160,9 @@ func TestRedisPage(t *testing.T) {
 	s.want(204, "DELETE", "/scim/v2/Groups/"+group, "")
 	s.want(204, "DELETE", "/scim/v2/Users/"+user, "")
 	for _, command := range typedLines(page) {
-		if out := typeIn(t, t.TempDir(), command, "ROLLCALL_STORE_URL="+url); !strings.Contains(out, "clean") {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "rollcall.yaml"), config, 0o600)
+		if out := typeIn(t, dir, command+" --config rollcall.yaml", "ROLLCALL_STORE_URL="+url); !strings.Contains(out, "clean") {
 			t.Errorf("%s\nprints %s", command, out)
 		}
 	}

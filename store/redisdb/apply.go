@@ -14,15 +14,26 @@ import (
 	"rollcall/store"
 )
 
-// Apply executes the Txs, all in one pipeline but for those with many edges.
+// pipelineSize is how many Txs are sent at once: more of them cost Redis no less each, and keep
+// others waiting longer (BenchmarkPipeline, docs/redis.md).
+const pipelineSize = 50
+
+// Apply executes the Txs, in pipelines.
 func (b *Backend) Apply(ctx context.Context, txs []*store.Tx) []store.TxResult {
-	results := make([]store.TxResult, len(txs))
-	if err := b.Safe(); err != nil {
-		for i := range results {
-			results[i].Err = err
+	results := make([]store.TxResult, 0, len(txs))
+	for part := range slices.Chunk(txs, pipelineSize) {
+		if err := b.Safe(); err != nil {
+			results = append(results, slices.Repeat([]store.TxResult{{Err: err}}, len(part))...)
+		} else {
+			results = append(results, b.apply(ctx, part)...)
 		}
-		return results
 	}
+	return results
+}
+
+// apply executes the Txs, all in one pipeline but for those with many edges.
+func (b *Backend) apply(ctx context.Context, txs []*store.Tx) []store.TxResult {
+	results := make([]store.TxResult, len(txs))
 	var few []*store.Tx
 	var at []int
 	for i, tx := range txs {
