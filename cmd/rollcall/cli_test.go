@@ -29,7 +29,7 @@ func TestUsageErrors(t *testing.T) {
 		{"sync plan corp --now", "unknown flag: --now"},
 		{"serve extra", "takes no arguments"},
 		{"serve --role boss", "none of api, sync, all"},
-		{"user list -o xml", "neither table nor json"},
+		{"user list -o xml", "none of table, json, yaml, jsonl, csv"},
 		{"user list --server nonsense", "is no URL"},
 		{"user list --server http://127.0.0.1:1", "needs a token"},
 		{"token create x --expires soon", "--expires"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,10 +22,18 @@ func table(w io.Writer, heading []string, rows [][]string) error {
 
 // printJSON prints a value as indented JSON.
 func printJSON(w io.Writer, v any) error {
+	f, special := w.(*formatted)
+	var b bytes.Buffer
+	if special {
+		w = &b
+	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil || !special {
+		return err
+	}
+	return f.print(b.Bytes())
 }
 
 // when prints a time for people, "-" for none.

@@ -59,17 +59,17 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.storeURL, "store", "", "store URL, instead of store.url: redis://… or bolt:PATH")
 	f.StringVar(&c.server, "server", c.env("ROLLCALL_SERVER"), "URL of a running server to talk to (ROLLCALL_SERVER); without it, the store is opened here")
 	f.StringVar(&c.token, "token", "", "token for --server (ROLLCALL_TOKEN)")
-	f.StringVarP(&c.output, "output", "o", "table", "table or json")
+	f.StringVarP(&c.output, "output", "o", "table", "table, json, yaml, jsonl or csv")
 	f.StringVar(&c.color, "color", "auto", "colours: auto, always or never (NO_COLOR)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.check() }
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.syncCommand(), c.userCommand(), c.groupCommand(),
-		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.configCommand(), c.versionCommand(), c.docsCommand(), c.backupCommand(), c.restoreCommand(), c.healthcheckCommand(), c.simulateCommand())
+		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.configCommand(), c.versionCommand(), c.docsCommand(), c.backupCommand(), c.restoreCommand(), c.exportCommand(), c.importCommand(), c.healthcheckCommand(), c.simulateCommand())
 	return root
 }
 
 func (c *cli) check() error {
-	if c.output != "table" && c.output != "json" {
-		return usagef("--output %q is neither table nor json", c.output)
+	if err := c.setOutput(); err != nil {
+		return err
 	}
 	if c.color != "auto" && c.color != "always" && c.color != "never" {
 		return usagef("--color %q is none of auto, always, never", c.color)
