@@ -26,6 +26,7 @@ const (
 	opReference    = 0x73
 	opExtRequest   = 0x77
 	opExtResponse  = 0x78
+	opIntermediate = 0x79
 )
 
 // nextElement takes the first element off b.
@@ -199,6 +200,7 @@ type done struct {
 	paged      bool     // it came with a paging control (RFC 2696)
 	cookie     []byte   // of the paging control
 	referral   []string // URIs of servers that have what was asked for
+	controls   []byte   // all of them, as they came
 }
 
 const pagingOID = "1.2.840.113556.1.4.319"
@@ -228,24 +230,44 @@ func parseDone(m message) (d done, err error) {
 			return d, err
 		}
 	}
-	for list := m.controls; len(list) > 0; {
+	d.controls = append([]byte(nil), m.controls...)
+	value, given, err := controlValue(m.controls, pagingOID)
+	if err != nil || !given {
+		return d, err
+	}
+	if d.cookie, err = parseCookie(value); err != nil {
+		return d, errBER
+	}
+	d.paged = true
+	return d, nil
+}
+
+// controlValue finds a control (RFC 4511 §4.1.11) and its value.
+func controlValue(list []byte, oid string) (value []byte, given bool, err error) {
+	const tagBoolean = 0x01
+	for len(list) > 0 {
 		var control []byte
 		if control, list, err = expect(list, tagSequence); err != nil {
-			return d, errBER
+			return nil, false, errBER
 		}
-		oid, rest, err := expect(control, tagOctetString)
+		name, rest, err := expect(control, tagOctetString)
 		if err != nil {
-			return d, errBER
+			return nil, false, errBER
 		}
-		if string(oid) != pagingOID {
+		if string(name) != oid {
 			continue
 		}
-		if d.cookie, err = parseCookie(rest); err != nil {
-			return d, errBER
+		if len(rest) > 0 && rest[0] == tagBoolean { // its criticality
+			if _, _, rest, err = nextElement(rest); err != nil {
+				return nil, false, errBER
+			}
 		}
-		d.paged = true
+		if value, _, err = expect(rest, tagOctetString); err != nil {
+			return nil, false, errBER
+		}
+		return value, true, nil
 	}
-	return d, nil
+	return nil, false, nil
 }
 
 // parseURIs reads a list of URIs, copied.
@@ -262,17 +284,8 @@ func parseURIs(b []byte) (uris []string, err error) {
 	return uris, nil
 }
 
-// parseCookie reads what follows the OID of a paging control: perhaps its
-// criticality, then its value.
-func parseCookie(b []byte) ([]byte, error) {
-	const tagBoolean = 0x01
-	tag, value, rest, err := nextElement(b)
-	if err == nil && tag == tagBoolean {
-		tag, value, _, err = nextElement(rest)
-	}
-	if err != nil || tag != tagOctetString {
-		return nil, errBER
-	}
+// parseCookie reads the value of a paging control.
+func parseCookie(value []byte) ([]byte, error) {
 	seq, _, err := expect(value, tagSequence)
 	if err != nil {
 		return nil, errBER

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -26,6 +27,11 @@ type request struct {
 	pageSize   int // 0 for a search of one entry
 	// countReferences: references to other servers do not make the search incomplete.
 	countReferences bool
+	controls        []ldap.Control
+	// whole: each gets whole messages, intermediate responses too; finished gets the server's last word,
+	// where that was success. Both are for what has controls of its own.
+	whole    bool
+	finished func(done)
 	// follow takes a reference that somebody else will see to; nil takes none.
 	follow func(uris []string) bool
 }
@@ -59,6 +65,9 @@ func (c *conn) search(ctx context.Context, req request, each func(body []byte) b
 			return c.checkReferences(req, refs)
 		case d.code != 0:
 			return c.resultError(req, d)
+		case req.finished != nil:
+			req.finished(d)
+			return c.checkReferences(req, refs)
 		case !paged, !d.paged && first && !c.paging:
 			// A server that does not list its controls may ignore one that is not critical, and
 			// has sent everything at once.
@@ -74,7 +83,7 @@ func (c *conn) search(ctx context.Context, req request, each func(body []byte) b
 
 // page runs one request. Its entries arrive in batches while go-ldap waits for the end.
 func (c *conn) page(req request, paged bool, cookie []byte, each func([]byte) bool) (p *page, stopped bool, err error) {
-	var controls []ldap.Control
+	controls := slices.Clone(req.controls)
 	if paged {
 		control := ldap.NewControlPaging(uint32(req.pageSize))
 		control.SetCookie(cookie)
@@ -83,6 +92,7 @@ func (c *conn) page(req request, paged bool, cookie []byte, each func([]byte) bo
 	scope := map[string]int{ScopeBase: ldap.ScopeBaseObject, ScopeOne: ldap.ScopeSingleLevel, ScopeSub: ldap.ScopeWholeSubtree}[req.scope]
 	sr := ldap.NewSearchRequest(req.base, scope, ldap.NeverDerefAliases, 0, 0, false, req.filter, req.attributes, controls)
 	p = newPage()
+	p.whole = req.whole
 	c.tap.expect(p)
 	ended := make(chan error, 1)
 	go func() {

@@ -69,6 +69,9 @@ type conn struct {
 	// paging is whether the server offers it; unknown where it hides its controls.
 	paging   bool
 	controls bool
+	offers   map[string]bool // controls that the server has and we have a use for
+	// What a domain controller says of itself: the number of its last change, and its name.
+	usn, service string
 	// references counts those that were neither followed nor held against the read.
 	references int
 }
@@ -272,7 +275,7 @@ func tlsName(nc net.Conn) string {
 // rootDSE reads what the server says of itself (RFC 4512 §5.1).
 func (c *conn) rootDSE(ctx context.Context) error {
 	req := request{name: "root DSE", scope: ScopeBase, filter: "(objectClass=*)",
-		attributes: []string{"supportedControl", "namingContexts", "vendorName", "vendorVersion", "supportedCapabilities"}}
+		attributes: []string{"supportedControl", "namingContexts", "vendorName", "vendorVersion", "supportedCapabilities", "highestCommittedUSN", "dsServiceName"}}
 	var entries entryReader
 	err := c.search(ctx, req, func(body []byte) bool {
 		raw, err := entries.read(body)
@@ -299,6 +302,16 @@ func (c *conn) learn(attribute, value string) {
 		c.controls = true
 		c.paging = c.paging || value == pagingOID
 		c.info.Paging = c.paging
+		if value == syncOID || value == dirSyncOID {
+			if c.offers == nil {
+				c.offers = map[string]bool{}
+			}
+			c.offers[value] = true
+		}
+	case "highestcommittedusn":
+		c.usn = value
+	case "dsservicename":
+		c.service = value
 	case "namingcontexts":
 		if len(c.info.NamingContexts) < 100 {
 			c.info.NamingContexts = append(c.info.NamingContexts, value)

@@ -3,6 +3,7 @@ package ldapsrc
 import (
 	"encoding/binary"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,12 +23,12 @@ const (
 // names of a group of 50,000 are never kept.
 type roster struct {
 	nested string
-	ids    []key            // person -> stable id: the UUID itself, or the key of any other text
-	long   map[key]string   // the texts of ids that are no UUIDs
-	byID   map[key]struct{} // ids seen, users and groups
-	byDN   map[key]int32    // DN -> person (>= 0), or group (^n)
-	byUID  map[key]int32    // uid -> person, or ambiguous, where groups speak of uids
-	bySID  map[key][]int32  // SID of a primary group -> persons
+	ids    []key           // person -> stable id: the UUID itself, or the key of any other text
+	long   map[key]string  // the texts of ids that are no UUIDs
+	byID   map[key]int32   // id -> person (>= 0), or group (^n); or idOnly
+	byDN   map[key]int32   // DN -> person (>= 0), or group (^n)
+	byUID  map[key]int32   // uid -> person, or ambiguous, where groups speak of uids
+	bySID  map[key][]int32 // SID of a primary group -> persons
 	groups []*group
 	lost   map[key]string // member DNs that are no person (perhaps a group, perhaps nobody)
 }
@@ -35,6 +36,7 @@ type roster struct {
 type group struct {
 	entry   dirsync.Entry
 	failed  bool // the entry could not be used: known to its parents, not emitted
+	gone    bool // the directory has it no longer: see renew
 	persons []int32
 	others  []key   // members that were no persons when they were read: keys of lost
 	subs    []int32 // of others, once all are read: groups
@@ -50,7 +52,7 @@ type rangeLeft struct {
 }
 
 func newRoster(nested string) *roster {
-	return &roster{nested: nested, long: map[key]string{}, byID: map[key]struct{}{},
+	return &roster{nested: nested, long: map[key]string{}, byID: map[key]int32{},
 		byDN: map[key]int32{}, byUID: map[key]int32{}, bySID: map[key][]int32{}, lost: map[key]string{}}
 }
 
@@ -68,9 +70,12 @@ func (r *roster) claim(id string) (key, bool) {
 	if _, taken := r.byID[k]; taken {
 		return k, false
 	}
-	r.byID[k] = struct{}{}
+	r.byID[k] = idOnly
 	return k, true
 }
+
+// idOnly stands in byID for the id of an entry that is kept out for its DN.
+const idOnly = math.MinInt32
 
 var errDuplicateID = dirsync.EntryError{
 	Reason: "an entry before it has the same stable id",
@@ -109,7 +114,7 @@ func (r *roster) user(m *mapper, raw *rawEntry) (dirsync.Entry, *dirsync.EntryEr
 	}
 	n := int32(len(r.ids))
 	r.ids = append(r.ids, k)
-	r.byDN[dn] = n
+	r.byDN[dn], r.byID[k] = n, n
 	if m.uid >= 0 {
 		for _, v := range m.values[m.uid] {
 			r.nameUID(uidKey(v), n)
@@ -155,12 +160,14 @@ func (r *roster) group(m *mapper, raw *rawEntry) *dirsync.EntryError {
 	if len(m.canon) == 0 {
 		return fault
 	}
+	g := &group{entry: e, failed: fault != nil}
 	if e.ID != "" {
-		if _, ok := r.claim(e.ID); !ok {
+		k, ok := r.claim(e.ID)
+		if !ok {
 			return duplicate(m, e)
 		}
+		r.byID[k] = ^int32(len(r.groups))
 	}
-	g := &group{entry: e, failed: fault != nil}
 	dn := keyOf(m.canon)
 	if _, taken := r.byDN[dn]; !taken {
 		r.byDN[dn] = ^int32(len(r.groups))
@@ -169,6 +176,12 @@ func (r *roster) group(m *mapper, raw *rawEntry) *dirsync.EntryError {
 	if g.failed {
 		return fault
 	}
+	r.fill(m, g)
+	return nil
+}
+
+// fill takes in the members that the mapper's entry has.
+func (r *roster) fill(m *mapper, g *group) {
 	if m.sid >= 0 && len(m.values[m.sid]) == 1 {
 		g.sid = keyOf(m.values[m.sid][0])
 	}
@@ -187,7 +200,6 @@ func (r *roster) group(m *mapper, raw *rawEntry) *dirsync.EntryError {
 			g.entry.MembersUnknown = true
 		}
 	}
-	return nil
 }
 
 // addMembers resolves member DNs.
@@ -256,19 +268,23 @@ func (r *roster) unfinished() []*group {
 // link sorts out, once every entry was read, what members that were no persons are.
 func (r *roster) link() {
 	for _, g := range r.groups {
-		for _, k := range g.others {
-			n, known := r.byDN[k]
-			switch {
-			case !known:
-				g.nobody = append(g.nobody, k)
-			case n >= 0:
-				g.persons = append(g.persons, n)
-			default:
-				g.subs = append(g.subs, ^n)
-			}
-		}
-		g.others = nil
+		r.linkOne(g)
 	}
+}
+
+func (r *roster) linkOne(g *group) {
+	for _, k := range g.others {
+		n, known := r.byDN[k]
+		switch {
+		case !known:
+			g.nobody = append(g.nobody, k)
+		case n >= 0:
+			g.persons = append(g.persons, n)
+		default:
+			g.subs = append(g.subs, ^n)
+		}
+	}
+	g.others = nil
 }
 
 // entries are the groups, in the order in which they were read, members resolved. It
@@ -278,7 +294,7 @@ func (r *roster) entries() iter.Seq[dirsync.Entry] {
 		r.link()
 		w := &walk{roster: r, person: make([]bool, len(r.ids)), group: make([]int32, len(r.groups))}
 		for i, g := range r.groups {
-			if g.failed {
+			if g.failed || g.gone {
 				continue
 			}
 			w.turn = int32(i) + 1
@@ -363,6 +379,9 @@ func (w *walk) memberIDs(g *group) []string {
 	}
 	if w.nested == NestedKeep {
 		for _, sub := range g.subs {
+			if w.groups[sub].gone {
+				continue
+			}
 			id := w.groups[sub].entry.ID
 			if id == "" {
 				w.unknown = true // a group that cannot be named

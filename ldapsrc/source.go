@@ -212,6 +212,11 @@ var errRunTimeout = errors.New("the read took longer than timeouts.run")
 // Entries implements sync.Source: users as they come, then the groups, which are kept
 // until all are read.
 func (s *Source) Entries(ctx context.Context) iter.Seq2[dirsync.Entry, error] {
+	return s.whole(ctx, nil)
+}
+
+// whole reads everything, for a follower that wants to know where that began; nil for none.
+func (s *Source) whole(ctx context.Context, f *Follower) iter.Seq2[dirsync.Entry, error] {
 	return func(yield func(dirsync.Entry, error) bool) {
 		ctx, cancel := context.WithTimeoutCause(ctx, s.config.RunTimeout, errRunTimeout)
 		defer cancel()
@@ -223,8 +228,20 @@ func (s *Source) Entries(ctx context.Context) iter.Seq2[dirsync.Entry, error] {
 		}
 		defer c.close()
 		defer context.AfterFunc(ctx, c.cut)()
+		var t *track
+		if f != nil {
+			if t, err = f.begin(ctx, c); err != nil {
+				r.emit(dirsync.Entry{}, err)
+				return
+			}
+		}
 		if err := s.read(ctx, c, r); err != nil {
 			r.emit(dirsync.Entry{}, err)
+			return
+		}
+		if t != nil && !r.stopped {
+			t.roster = r.roster
+			f.set(t)
 		}
 	}
 }
@@ -237,7 +254,7 @@ func (s *Source) read(ctx context.Context, c *conn, r *read) error {
 		if err := s.readAll(ctx, c, r, s.reading.groups, r.group); err != nil || r.stopped {
 			return err
 		}
-		if err := s.readRanges(ctx, c, r); err != nil {
+		if err := s.finishRanges(ctx, c, r.roster); err != nil {
 			return err
 		}
 	}
@@ -277,13 +294,16 @@ func brokenEntry(raw *rawEntry) *dirsync.EntryError {
 		Remedy: "read the entry with ldapsearch; if that fails too, the server's data are damaged"}
 }
 
-// readRanges fetches the members that Active Directory held back: a group of more than
+// finishRanges fetches the members that Active Directory held back: a group of more than
 // 1,500 comes with member;range=0-1499, and the rest is asked for range by range (MS-ADTS
 // §3.1.1.3.1.3.3). A group of which that fails keeps the members it has
 // in our store, since what was read is not all.
-func (s *Source) readRanges(ctx context.Context, c *conn, r *read) error {
+func (s *Source) finishRanges(ctx context.Context, c *conn, r *roster) error {
+	if s.reading.groups == nil {
+		return nil
+	}
 	m := s.reading.groups.table.mapper()
-	for _, g := range r.roster.unfinished() {
+	for _, g := range r.unfinished() {
 		for len(g.ranges) > 0 {
 			more, err := s.readRange(ctx, c, r, m, g)
 			if err != nil {
@@ -300,7 +320,7 @@ func (s *Source) readRanges(ctx context.Context, c *conn, r *read) error {
 
 // readRange fetches one more range of a group's first unfinished attribute. more is
 // false where the server sends no such range.
-func (s *Source) readRange(ctx context.Context, c *conn, r *read, m *mapper, g *group) (more bool, err error) {
+func (s *Source) readRange(ctx context.Context, c *conn, r *roster, m *mapper, g *group) (more bool, err error) {
 	left := &g.ranges[0]
 	if left.next == 0 {
 		return false, nil
@@ -319,7 +339,7 @@ func (s *Source) readRange(ctx context.Context, c *conn, r *read, m *mapper, g *
 		if !got.given || got.first != left.next {
 			return true
 		}
-		r.roster.addMembers(g, m.values[slot])
+		r.addMembers(g, m.values[slot])
 		left.next, more = got.next, true
 		return true
 	})

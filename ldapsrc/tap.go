@@ -23,15 +23,15 @@ type tap struct {
 	net.Conn
 	in   *bufio.Reader
 	max  int
-	idle time.Duration
 	buf  []byte      // message at hand
 	rest []byte      // of the message that go-ldap is reading
 	free chan *batch // empty ones: of three, one is filled, one waits, one is taken in
 
 	mu    sync.Mutex // guards what follows
-	armed bool       // an answer is awaited: silence has an end
-	page  *page      // the search under way
-	err   error      // what ended the connection
+	idle  time.Duration
+	armed bool  // an answer is awaited: silence has an end
+	page  *page // the search under way
+	err   error // what ended the connection
 }
 
 func newTap(nc net.Conn, idle time.Duration, max int) *tap {
@@ -45,7 +45,8 @@ func newTap(nc net.Conn, idle time.Duration, max int) *tap {
 
 // page is one search request and what came back for it.
 type page struct {
-	id      int // its message id, once it is sent
+	id      int  // its message id, once it is sent
+	whole   bool // its entries are wanted as whole messages, with their controls, and intermediate responses too
 	batches chan *batch
 	quit    chan struct{} // closed when nobody takes batches any more
 	filling *batch
@@ -119,6 +120,13 @@ func (t *tap) abandon() {
 	}
 }
 
+// wait sets how long silence may last.
+func (t *tap) wait(idle time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.idle = idle
+}
+
 func (t *tap) cause() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -133,8 +141,8 @@ func (t *tap) Write(b []byte) (int, error) {
 			t.page.id = m.id
 		}
 	}
-	t.mu.Unlock()
 	t.Conn.SetWriteDeadline(time.Now().Add(t.idle))
+	t.mu.Unlock()
 	return t.Conn.Write(b)
 }
 
@@ -186,7 +194,14 @@ func (t *tap) next() error {
 	if p := t.pageOf(m.id); p != nil {
 		switch m.op {
 		case opEntry:
+			if p.whole {
+				return t.keep(p, t.buf)
+			}
 			return t.keep(p, m.body)
+		case opIntermediate:
+			if p.whole {
+				return t.keep(p, t.buf)
+			}
 		case opReference:
 			return p.refer(m.body)
 		case opDone:
