@@ -142,6 +142,7 @@ func (a *applier) done(ctx context.Context, t *attempt, did *scim.Committed) err
 	a.meter.add(1)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	t.change.stored = t.mark
 	if !t.change.counted {
 		a.report.Counts.count(t.action)
 		t.change.counted = t.action != settle

@@ -19,6 +19,7 @@ type order struct {
 	plan     *Report
 	from     *history
 	approved bool // beyond the guard's limits
+	follow   bool // what changed will do, where the source can tell
 	undo     *Report
 	changed  []chain // by the run that is to be undone
 }
@@ -99,6 +100,24 @@ func (r *Runner) locked(ctx context.Context, o order) (_ *Report, past []*Report
 		}
 	}
 	t := r.newRun(o.trigger)
+	if r.config.Follower != nil {
+		r.followed.mu.Lock()
+		defer r.followed.mu.Unlock()
+		if o.follow {
+			if t.heard, err = r.listen(held); t.heard == nil || err != nil {
+				if err == nil { // nothing changed: no run, but all is well
+					t.report.Result, t.report.Finished, t.report.Read = OK, now(), ReadChanges
+					r.config.Observe(t.report)
+				}
+				return nil, nil, err
+			}
+		}
+		defer t.remember(o)
+		t.noteRead()
+		if err := r.lastRun().Put(held, r.config.Name, []byte(t.report.ID), nil); err != nil {
+			return nil, nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
+		}
+	}
 	t.report.By = requester(ctx)
 	if o.plan != nil {
 		t.report.Plan, t.report.Approved = o.plan.ID, o.approved
@@ -185,7 +204,7 @@ func (t *run) heedHold(ctx context.Context, o order) error {
 		return fmt.Errorf("whether a run was undone: %w", err)
 	case undone == "":
 		return nil
-	case o.trigger != Scheduled:
+	case o.trigger != Scheduled && o.trigger != Live:
 		t.held = true
 	case t.planned.count() > 0:
 		t.report.Verdict.add(Check{Name: "changes by schedule since run " + undone + " was undone", Value: t.planned.count()})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"rollcall/scim"
@@ -76,6 +77,7 @@ func (m *memory) put(ctx context.Context, before *past, plan *Plan, enough int) 
 			missing[scim.Ref{Type: a.Type, ID: a.ExternalID}] = min(a.Runs, enough)
 		}
 	}
+	maps.Copy(missing, plan.StillMissing)
 	if err := replace(ctx, m.missing(), before.missing, missing); err != nil {
 		return fmt.Errorf("who is missing: %w", err)
 	}

@@ -35,6 +35,8 @@ type Plan struct {
 	// Branches counts the people of the source, and BranchesBefore those of the last
 	// whole run.
 	Branches, BranchesBefore branchCounts
+	// StillMissing are those of before that a run of what changed did not hear of, by the runs.
+	StillMissing map[scim.Ref]int
 	// Mapped are groups, by id, that name LDAP groups which the source has.
 	Mapped map[scim.Ref]string
 }
@@ -93,10 +95,11 @@ type Change struct {
 	whole   bool            // members is all of them
 	add     []scim.Ref
 	remove  []scim.Ref
-	nests   bool // some of add are groups themselves
-	counted bool // it is in the report's tally
-	unsure  bool // a commit of it ended without an answer
-	packed  int  // its number among those that are packed; 0 for others
+	nests   bool   // some of add are groups themselves
+	counted bool   // it is in the report's tally
+	unsure  bool   // a commit of it ended without an answer
+	packed  int    // its number among those that are packed; 0 for others
+	stored  string // the mark that was stored with it; "" for none
 }
 
 // Difference is one attribute before and after. Old or New is empty where the attribute
@@ -207,7 +210,11 @@ func newPlanner(m *mapping, policy Policy, past *past, now time.Time, report *Re
 // own records a resource that the source owns.
 func (p *planner) own(typ string, o scim.Owned) {
 	p.held[typ][o.ExternalID] = &holding{id: o.ID, mark: o.Mark}
-	if isMissing(o.Mark) {
+	p.count(typ, o.Mark)
+}
+
+func (p *planner) count(typ, mark string) {
+	if isMissing(mark) {
 		p.plan.Types[typ].Gone++
 	} else {
 		p.plan.Types[typ].Present++
@@ -382,6 +389,15 @@ func (p *planner) end() []*Change {
 		p.people[i] = Entry{}
 	}
 	p.people = nil
+	p.endGroups()
+	for _, typ := range slices.Sorted(maps.Keys(p.held)) {
+		p.missing(typ)
+	}
+	return p.endCounts()
+}
+
+// endGroups decides about the groups, now that every member is known.
+func (p *planner) endGroups() {
 	for i := range p.groups {
 		e := &p.groups[i]
 		p.report.Counts.Dangling += len(e.Dangling)
@@ -391,9 +407,9 @@ func (p *planner) end() []*Change {
 		p.groups[i] = Entry{}
 	}
 	p.groups = nil
-	for _, typ := range slices.Sorted(maps.Keys(p.held)) {
-		p.missing(typ)
-	}
+}
+
+func (p *planner) endCounts() []*Change {
 	users, groups := p.plan.Types["User"], p.plan.Types["Group"]
 	c := &p.report.Counts
 	c.Users, c.Groups = users.Seen, groups.Seen

@@ -53,10 +53,14 @@ const (
 
 // Report tells of one run, or of the plan for one.
 type Report struct {
-	ID       string    `json:"id"` // sorts by time
-	Source   string    `json:"source"`
-	Trigger  Trigger   `json:"trigger"`
-	By       string    `json:"by,omitempty"` // who asked for it
+	ID      string  `json:"id"` // sorts by time
+	Source  string  `json:"source"`
+	Trigger Trigger `json:"trigger"`
+	By      string  `json:"by,omitempty"` // who asked for it
+	// Read is how a followed source was read: ReadAll (Why says why, where changes might have done) or
+	// ReadChanges.
+	Read     string    `json:"read,omitempty"`
+	Why      string    `json:"why,omitempty"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished,omitzero"`
 	Result   Result    `json:"result"`

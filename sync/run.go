@@ -21,6 +21,9 @@ type run struct {
 	look     bool // names are looked up beforehand, where a run would be told by the store
 	held     bool // scheduled runs are held back until this one is applied
 
+	heard *heard                         // of a followed source; nil for a run that reads everything
+	kept  map[string]map[string]*holding // for the next run, of a followed source
+
 	mu   sync.Mutex      // guards lost, and the report while changes are compared and applied
 	lost map[string]bool // ids of resources that were to be made, and cannot be
 }
@@ -52,7 +55,12 @@ func (t *run) phase(ctx context.Context, name string, total int, step func(conte
 
 // plan makes the plan and lets the guard judge it.
 func (t *run) plan(ctx context.Context) error {
-	var open []*Change
+	if t.heard != nil && t.heard.err != nil {
+		return &sourceError{t.heard.err}
+	}
+	if t.heard != nil && t.heard.delta != nil {
+		return t.planDelta(ctx)
+	}
 	if err := t.phase(ctx, "owned", 0, t.readOwned); err != nil {
 		return err
 	}
@@ -63,7 +71,11 @@ func (t *run) plan(ctx context.Context) error {
 	if err := t.phase(ctx, "read", expected, t.readSource); err != nil {
 		return err
 	}
-	open = t.planner.end()
+	return t.finishPlan(ctx, t.planner.end())
+}
+
+// finishPlan completes the plan, and lets the guard judge it.
+func (t *run) finishPlan(ctx context.Context, open []*Change) error {
 	if err := t.phase(ctx, "compare", len(open), func(ctx context.Context) error { return t.compare(ctx, open) }); err != nil {
 		return err
 	}
@@ -72,6 +84,9 @@ func (t *run) plan(ctx context.Context) error {
 		return err
 	}
 	t.planned = t.planner.close(append(open, mapped...))
+	if t.following() {
+		t.kept = t.planner.held
+	}
 	t.planner.held = nil // no longer needed, and large
 	if err := t.checkNames(ctx); err != nil {
 		return err
@@ -115,7 +130,11 @@ func (t *run) readOwned(ctx context.Context) error {
 
 // readSource takes every entry. Only a stream that ends by itself is whole.
 func (t *run) readSource(ctx context.Context) error {
-	for e, err := range t.config.Source.Entries(ctx) {
+	entries := t.config.Source.Entries
+	if t.following() {
+		entries = t.config.Follower.Entries
+	}
+	for e, err := range entries(ctx) {
 		t.meter.add(1)
 		if entry := (*EntryError)(nil); errors.As(err, &entry) {
 			t.planner.spoil(entry)

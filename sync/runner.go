@@ -35,6 +35,11 @@ type Config struct {
 	Observe func(*Report)
 	// Notify delivers a Notice in JSON, once; nil for nobody who wants to know.
 	Notify func(ctx context.Context, id string, notice []byte) error
+	// Follower reads Source so that scheduled runs need read only what changed; nil for none. Every WholeEvery
+	// they read everything all the same, as do all other runs.
+	Follower   Follower
+	WholeEvery time.Duration
+	Live       bool // run whenever the follower hears of a change
 }
 
 var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
@@ -50,6 +55,9 @@ func (c Config) Validate() error {
 	} else if c.Model.Type("User") == nil || c.Model.Type("Group") == nil {
 		errs = append(errs, errors.New("the model has to have the types User and Group"))
 	}
+	if c.Follower != nil && c.WholeEvery <= 0 || c.Live && c.Follower == nil {
+		errs = append(errs, errors.New("a followed source has to be read whole now and then"))
+	}
 	if c.Jitter < 0 {
 		errs = append(errs, fmt.Errorf("jitter: %v is below zero", c.Jitter))
 	}
@@ -59,13 +67,14 @@ func (c Config) Validate() error {
 // Runner runs one source into one workspace. It is safe for concurrent use: a second run
 // at the same time, here or in another replica, is refused with scim.ErrLocked.
 type Runner struct {
-	config  Config
-	mapping *mapping
-	history *history // of runs
-	plans   *history
-	memory  *memory
-	meters  meters
-	log     *slog.Logger
+	config   Config
+	mapping  *mapping
+	history  *history // of runs
+	plans    *history
+	memory   *memory
+	meters   meters
+	followed followed
+	log      *slog.Logger
 	// planning holds an element while a plan is made: who may ask for plans could else have as many
 	// whole directories read, and held, at once as they like.
 	planning chan struct{}

@@ -24,6 +24,9 @@ func RunScheduledUntil(ctx, until context.Context, runners ...*Runner) {
 		if r.config.Schedule != nil {
 			wait.Go(func() { r.runScheduled(ctx, until) })
 		}
+		if r.config.Live {
+			wait.Go(func() { r.live(ctx, until) })
+		}
 	}
 	wait.Wait()
 }
@@ -39,7 +42,7 @@ func (r *Runner) runScheduled(ctx, until context.Context) {
 			return
 		}
 		last = time.Now() // the run that begins now is for everything that was due until now
-		_, err := r.do(ctx, order{trigger: Scheduled, due: due})
+		_, err := r.do(ctx, order{trigger: Scheduled, due: due, follow: r.config.Follower != nil})
 		switch {
 		case errors.Is(err, scim.ErrLocked):
 			r.log.Info("scheduled run left out: another one is under way", "error", err)
