@@ -236,12 +236,16 @@ func (t *run) noteRead() {
 // live runs the source whenever it says that something changed.
 func (r *Runner) live(ctx, until context.Context) {
 	const pause = 5 * time.Second
+	said := ""
 	for until.Err() == nil {
 		err := r.config.Follower.Wait(until)
 		if whole := (*ReadWhole)(nil); err == nil {
 			_, err = r.do(ctx, order{trigger: Live, follow: true})
-		} else if errors.As(err, &whole) { // the schedule sees to it
-			r.log.Debug("the source does not say what changes yet", "why", whole.Why)
+		} else if errors.As(err, &whole) { // the schedule sees to it, or somebody who asks for a run
+			if said != whole.Why {
+				said = whole.Why
+				r.log.Warn("the source does not tell what changes until it has been read whole", "why", whole.Why)
+			}
 			_ = sleep(until, pause)
 			continue
 		}

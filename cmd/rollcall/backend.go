@@ -76,6 +76,22 @@ func newSource(s *SourceConfig, files fs.FS, log *slog.Logger) (dirsync.Source, 
 	return nil, fmt.Errorf("type %q is neither ldap nor ldif", s.Type)
 }
 
+// follow makes the follower of a source whose runs need read only what changed; nil for every other one.
+func follow(s *SourceConfig, reader dirsync.Source) (dirsync.Follower, error) {
+	directory, ok := reader.(*ldapsrc.Source)
+	if !ok || s.Mode == "full" {
+		return nil, nil
+	}
+	if s.Mode == "live" && s.ChangesBy != "auto" && s.ChangesBy != ldapsrc.FollowSyncrepl {
+		return nil, fmt.Errorf("changes_by: a server says by itself that something changed by syncrepl alone, and mode is live")
+	}
+	f, err := directory.Follow(strings.TrimPrefix(s.ChangesBy, "auto"))
+	if err != nil { // no pointer to nil inside the interface
+		return nil, err
+	}
+	return f, nil
+}
+
 // ldapConfig is what a source's settings say of its directory.
 func ldapConfig(s *SourceConfig, users ldapsrc.Users, groups ldapsrc.Groups, log *slog.Logger) ldapsrc.Config {
 	c := ldapsrc.Config{

@@ -128,6 +128,12 @@ type SourceConfig struct {
 	Timeouts TimeoutsConfig `key:"timeouts" for:"ldap"`
 	Limits   LimitsConfig   `key:"limits" for:"ldap"`
 
+	// Mode is how scheduled runs read: everything, or only what changed by one of the ways of ChangesBy; live is
+	// the latter, and at once. Every FullEvery they read everything all the same.
+	Mode      string   `key:"mode" for:"ldap" enum:"full,incremental,live"`
+	ChangesBy string   `key:"changes_by" for:"ldap" enum:"auto,syncrepl,dirsync,usn,timestamp"`
+	FullEvery Duration `key:"full_every" for:"ldap"`
+
 	Schedule string   `key:"schedule"` // crontab line; "" for no runs but those asked for
 	Timezone string   `key:"timezone"`
 	Jitter   Duration `key:"jitter"`
@@ -228,10 +234,11 @@ func (s *SourceConfig) setDefaults(name string) {
 	p := dirsync.DefaultPolicy()
 	*s = SourceConfig{
 		Name: name, Type: "ldap", Workspace: "default", Preset: "openldap", Bind: "simple", TLS: "auto",
-		Users:     UsersConfig{Scope: "sub"},
-		Groups:    GroupsConfig{Scope: "sub", Nested: "flatten"},
-		PageSize:  1000, // what Active Directory allows
-		Timeouts:  TimeoutsConfig{Connect: 5 * second, Idle: 30 * second, Run: 60 * 60 * second},
+		Users:    UsersConfig{Scope: "sub"},
+		Groups:   GroupsConfig{Scope: "sub", Nested: "flatten"},
+		PageSize: 1000, // what Active Directory allows
+		Timeouts: TimeoutsConfig{Connect: 5 * second, Idle: 30 * second, Run: 60 * 60 * second},
+		Mode:     "full", ChangesBy: "auto", FullEvery: 24 * 60 * 60 * second,
 		Limits:    LimitsConfig{Entries: 2_000_000, Message: 64 << 20},
 		Timezone:  "UTC",
 		OnMissing: OnMissingConfig{After: Runs(p.MissingRuns), Do: string(p.OnMissing)},

@@ -72,8 +72,14 @@ func (c *cli) loadConfig(overrides ...Override) (*Config, *Origins, error) {
 func validators() Validators {
 	return Validators{
 		Schedule: func(text string) error { _, err := dirsync.ParseSchedule(text, nil); return err },
-		Source:   func(s *SourceConfig) error { _, err := newSource(s, nil, nil); return err },
-		Presets:  ldapsrc.Presets(),
+		Source: func(s *SourceConfig) error {
+			reader, err := newSource(s, nil, nil)
+			if err == nil {
+				_, err = follow(s, reader)
+			}
+			return err
+		},
+		Presets: ldapsrc.Presets(),
 	}
 }
 

@@ -158,9 +158,13 @@ func (c *core) newRunner(ctx context.Context, s *SourceConfig, reader dirsync.So
 	if s.Notify.URL != "" {
 		notify = s.Notify.hook().Send
 	}
+	follower, err := follow(s, reader)
+	if err != nil {
+		return nil, err
+	}
 	return dirsync.New(dirsync.Config{
-		Notify: notify,
-		Name:   s.Name, Source: reader, Target: target, State: state, Model: model, Workspace: s.Workspace,
+		Notify: notify, Follower: follower, WholeEvery: time.Duration(s.FullEvery), Live: s.Mode == "live",
+		Name: s.Name, Source: reader, Target: target, State: state, Model: model, Workspace: s.Workspace,
 		Policy: s.Policy(), Schedule: schedule, Jitter: time.Duration(s.Jitter), Logger: c.log,
 		Observe: c.observeRun,
 	})
