@@ -227,6 +227,9 @@ func (m *model) createGroup() {
 func (m *model) change() {
 	p := m.fill(m.somebody())
 	old, is := m.users[p.id]
+	if is && m.chance("the same", 8) {
+		p = old
+	}
 	c := &scim.Commit{Ref: userRef(p.id), Expect: choose(m, "expect", scim.MustExist, old.version), Put: p.resource()}
 	if is && m.chance("old", 2) {
 		stored, err := m.store().Get(m.ctx, c.Ref, scim.With{})
@@ -244,11 +247,18 @@ func (m *model) change() {
 	case m.taken(p):
 		want = scim.ErrUniqueness
 	}
-	if m.expect("change to "+p.name, err, want) {
-		p.version = done.Stored.Version
-		m.committed(p.version, "update User/%s before %d", p.id, old.version)
-		m.users[p.id] = p
+	if !m.expect("change to "+p.name, err, want) {
+		return
 	}
+	if p.version = old.version; p == old { // nothing to do: no version, no entry
+		if done.Changed || done.Stored.Version != old.version {
+			m.Fatalf("change of nothing = %+v at %d, want none", done, done.Stored.Version)
+		}
+		return
+	}
+	p.version = done.Stored.Version
+	m.committed(p.version, "update User/%s before %d", p.id, old.version)
+	m.users[p.id] = p
 }
 
 // stale makes a change on a version that is not the present one.
