@@ -268,7 +268,8 @@ func anyPart(t *scim.Term, part string, blob []byte) bool {
 			if found = true; t.Holds(string(e.typ)) {
 				return true
 			}
-		case part == "primary" && e.hasPrimary:
+		// What does not say whether it is primary compares as not primary.
+		case part == "primary" && (e.hasPrimary || !t.Exists && t.Operator != ""):
 			if found = true; t.HoldsBool(e.primary) {
 				return true
 			}
