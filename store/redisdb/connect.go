@@ -86,19 +86,25 @@ func dial(c Config) *Backend {
 	switch {
 	case len(c.Cluster) > 0:
 		cluster := redis.NewClusterClient(o.Cluster())
-		cluster.OnNewNode(func(node *redis.Client) { node.AddHook(b.newCircuit(node.Options().Addr)) })
+		cluster.OnNewNode(func(node *redis.Client) { b.hook(node, node.Options().Addr) })
 		cluster.AddHook(router{cluster})
 		b.client = cluster
 	case len(c.Sentinels) > 0:
 		client := redis.NewFailoverClient(o.Failover())
-		client.AddHook(b.newCircuit(c.Master))
+		b.hook(client, c.Master)
 		b.client = client
 	default:
 		client := redis.NewClient(o.Simple())
-		client.AddHook(b.newCircuit(c.Addr))
+		b.hook(client, c.Addr)
 		b.client = client
 	}
 	return b
+}
+
+// hook has the requests to a node share round trips, each of which counts as one for the circuit.
+func (b *Backend) hook(client *redis.Client, name string) {
+	client.AddHook(&batcher{pipeline: client.Pipeline})
+	client.AddHook(b.newCircuit(name))
 }
 
 func (c *Config) options() *redis.UniversalOptions {
