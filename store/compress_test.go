@@ -71,7 +71,7 @@ func BenchmarkCompress(b *testing.B) {
 	})
 	b.Run("expand", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := expand(someone, packed); err != nil {
+			if _, err := expand(someone, packed, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -34,11 +34,15 @@ func (w *Workspace) Get(ctx context.Context, ref scim.Ref, with scim.With) (*sci
 func (w *Workspace) decode(ctx context.Context, raws []Raw, with scim.With) ([]*scim.Stored, error) {
 	found := make([]*scim.Stored, len(raws))
 	var nameless []scim.Ref
+	var bodies *arena
+	if len(raws) > 1 {
+		bodies = new(arena)
+	}
 	for i := range raws {
 		if !raws[i].Found {
 			continue
 		}
-		s, err := decodeRecord(&raws[i])
+		s, err := decodeRecordIn(bodies, &raws[i])
 		if err != nil {
 			return nil, err
 		}

@@ -77,14 +77,17 @@ func encodePayload(owner, externalID string, body []byte) []byte {
 }
 
 // decodeRecord is the resource of a record.
-func decodeRecord(raw *Raw) (*scim.Stored, error) {
+func decodeRecord(raw *Raw) (*scim.Stored, error) { return decodeRecordIn(nil, raw) }
+
+// decodeRecordIn is decodeRecord with its body in an arena.
+func decodeRecordIn(a *arena, raw *Raw) (*scim.Stored, error) {
 	if raw.Damage != "" {
 		return nil, scim.Errorf(scim.ErrCorrupt, "%s: %s", raw.Ref, raw.Damage)
 	}
 	s := &scim.Stored{Header: scim.Header{
 		Ref: raw.Ref, Version: raw.Version, Created: raw.Created, LastModified: raw.Modified,
 	}}
-	p, err := expand(raw.Ref, raw.Payload)
+	p, err := expand(raw.Ref, raw.Payload, a)
 	if err != nil {
 		return nil, err
 	}

@@ -41,14 +41,16 @@ func imagesKey(ws string) string { return prefix(ws) + "images" }
 func stagedKey(ws string) string { return prefix(ws) + "staged" }
 func spacesKey(ws string) string { return prefix(ws) + "spaces" }
 
-func recordKey(ws string, ref scim.Ref) string { return prefix(ws) + "r:" + ref.String() }
-func claimsKey(ws, space string) string        { return prefix(ws) + "c:" + space }
-func kvKey(ws, space string) string            { return prefix(ws) + "kv:" + space }
-func fenceKey(ws, name string) string          { return prefix(ws) + "fence:" + name }
-func lockKey(ws, name string) string           { return prefix(ws) + "lock:" + name }
+func recordKey(ws string, ref scim.Ref) string {
+	return "{" + ws + "}:r:" + ref.Type + "/" + ref.ID // in one piece: a page has hundreds
+}
+func claimsKey(ws, space string) string { return prefix(ws) + "c:" + space }
+func kvKey(ws, space string) string     { return prefix(ws) + "kv:" + space }
+func fenceKey(ws, name string) string   { return prefix(ws) + "fence:" + name }
+func lockKey(ws, name string) string    { return prefix(ws) + "lock:" + name }
 
 func edgesKey(ws string, d store.Direction, ref scim.Ref) string {
-	return prefix(ws) + string(d) + ":" + ref.String()
+	return "{" + ws + "}:" + string(d) + ":" + ref.Type + "/" + ref.ID
 }
 
 func stagedEdgesKey(ws, side string, ref scim.Ref) string {
