@@ -128,12 +128,36 @@ func (a *answer) resource(t *wireType, s *scim.Stored, p *projection) error {
 // looking for the quoted URN and its colon finds the extension and nothing else.
 func (t *wireType) appendSchemas(dst, body []byte) []byte {
 	dst = append(dst, t.open...)
-	for i := range t.extensions {
-		if e := &t.extensions[i]; bytes.Contains(body, e.key) {
-			dst = append(dst, e.item...)
+	var room [16]bool
+	found := append(room[:0], make([]bool, len(t.extensions))...)
+	t.extensionsIn(body, found)
+	for i, in := range found {
+		if in {
+			dst = append(dst, t.extensions[i].item...)
 		}
 	}
 	return append(dst, ']')
+}
+
+var urnPrefix = []byte("urn:")
+
+// extensionsIn finds which extensions a text has, all in one pass: few texts have many "urn:".
+func (t *wireType) extensionsIn(body []byte, found []bool) {
+	for at := 1; at < len(body); {
+		i := bytes.Index(body[at:], urnPrefix)
+		if i < 0 {
+			return
+		}
+		at += i
+		if body[at-1] == '"' {
+			for n := range t.extensions {
+				if bytes.HasPrefix(body[at:], t.extensions[n].key) {
+					found[n] = true
+				}
+			}
+		}
+		at += len(urnPrefix)
+	}
 }
 
 func (a *answer) groups(groups []scim.Membership, show subs) {
@@ -293,10 +317,20 @@ func (a *answer) appendLocation(dst []byte, t *wireType, id string) []byte {
 	return append(dst, '"')
 }
 
+// appendTime writes a time in timeLayout, digit by digit: it is in every answer twice.
 func appendTime(dst []byte, t time.Time) []byte {
-	dst = append(dst, '"')
-	dst = t.UTC().AppendFormat(dst, timeLayout)
-	return append(dst, '"')
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	if year < 0 || year > 9999 {
+		return append(t.AppendFormat(append(dst, '"'), timeLayout), '"')
+	}
+	two := func(b []byte, n int, behind byte) []byte { return append(b, byte('0'+n/10), byte('0'+n%10), behind) }
+	dst = append(dst, '"', byte('0'+year/1000), byte('0'+year/100%10))
+	dst = two(two(two(dst, year%100, '-'), int(month), '-'), day, 'T')
+	dst = two(two(two(dst, hour, ':'), minute, ':'), second, '.')
+	ms := t.Nanosecond() / 1e6
+	return append(dst, byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z', '"')
 }
 
 // appendString writes a JSON string; ids and names of plain ASCII go in as they are.

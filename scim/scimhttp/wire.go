@@ -31,7 +31,7 @@ type wireType struct {
 }
 
 type wireExtension struct {
-	key  []byte // "urn:…": as it stands in stored text that has the extension
+	key  []byte // urn:…": as it stands in stored text that has the extension, behind a quotation mark
 	item string // ,"urn:…"
 }
 
@@ -88,7 +88,7 @@ func compileType(t *scim.ResourceType) *wireType {
 	}
 	for _, e := range t.Extensions {
 		urn := quote(e.Schema.URN)
-		w.extensions = append(w.extensions, wireExtension{key: []byte(urn + ":"), item: "," + urn})
+		w.extensions = append(w.extensions, wireExtension{key: []byte(urn[1:] + ":"), item: "," + urn})
 	}
 	for _, a := range t.Schema.Attributes {
 		switch a.Name {
