@@ -32,7 +32,15 @@ type Config struct {
 	Model func(workspace string) *scim.Model
 	// Authority is who alone may write which attributes, in every workspace that has them.
 	Authority []Authority
-	Logger    *slog.Logger
+	// Create makes a workspace (scim.ErrUniqueness where it exists), List names all. Without them
+	// no workspace can be made.
+	Create func(ctx context.Context, workspace string) error
+	List   func(ctx context.Context) ([]string, error)
+	// CheckPassword asks the directory of an account whose source is ldap; nil where none can be asked.
+	CheckPassword CheckPassword
+	// Breached are passwords that nobody may choose; nil for none.
+	Breached map[string]bool
+	Logger   *slog.Logger
 	// HTTP fetches the keys of JWT issuers; nil for a client that is careful.
 	HTTP *http.Client
 	// Now is the clock for expiry; nil for time.Now.
@@ -52,6 +60,23 @@ type Directory struct {
 	model    func(workspace string) *scim.Model
 	rules    []Authority
 	resolved sync.Map // workspace → *resolved
+
+	state      scim.State
+	create     func(ctx context.Context, workspace string) error
+	list       func(ctx context.Context) ([]string, error)
+	people     *people
+	numbers    *numbers
+	sessions   *sessions
+	subjects   *cache[*subject]
+	throttle   *throttle
+	activities *cache[*activity]
+	checkLDAP  CheckPassword
+	hasher     *hasher
+	breached   map[string]bool
+
+	settingsKV    scim.KV
+	settingsCache *cache[*Settings]
+	idsCache      *cache[map[string]bool]
 }
 
 // New makes a Directory.
@@ -70,6 +95,13 @@ func New(c Config) (*Directory, error) {
 		return nil, err
 	}
 	d.tokens = newTokens(c.State, d.now)
+	d.tokens.subject = d.subject
+	d.state, d.create, d.list, d.breached = c.State, c.Create, c.List, c.Breached
+	d.people, d.numbers, d.hasher = newPeople(c.State, d.now), newNumbers(c.State, d.now), newHasher()
+	d.sessions, d.subjects, d.throttle = newSessions(c.State, d.now), newCache[*subject](d.now), newThrottle(c.State, d.now)
+	d.checkLDAP, d.activities = c.CheckPassword, newCache[*activity](d.now)
+	d.settingsKV, d.settingsCache = c.State.KV("settings"), newCache[*Settings](d.now)
+	d.idsCache = newCache[map[string]bool](d.now)
 	return d, d.addClients(c)
 }
 
@@ -79,7 +111,7 @@ func (d *Directory) Workspace(ctx context.Context, name string) (*Workspace, err
 	if err != nil {
 		return nil, err
 	}
-	return &Workspace{name: name, store: s, authority: d.authorityIn(name), model: d.model(name)}, nil
+	return &Workspace{name: name, dir: d, store: s, authority: d.authorityIn(name), model: d.model(name)}, nil
 }
 
 // Workspace is a workspace's store with its rules in front: it is a scim.Store
@@ -87,6 +119,7 @@ func (d *Directory) Workspace(ctx context.Context, name string) (*Workspace, err
 // answers scim.ErrForbidden, or scim.ErrNotFound to an actor of another workspace.
 type Workspace struct {
 	name      string
+	dir       *Directory
 	store     scim.Store
 	authority map[string][]authority
 	model     *scim.Model
@@ -96,7 +129,7 @@ var _ scim.Store = (*Workspace)(nil)
 
 // Get implements scim.Store.
 func (w *Workspace) Get(ctx context.Context, ref scim.Ref, with scim.With) (*scim.Stored, error) {
-	if err := w.allow(ctx, ref.Type, actRead); err != nil {
+	if err := w.allowRead(ctx, ref); err != nil {
 		return nil, err
 	}
 	return w.store.Get(ctx, ref, with)
@@ -144,63 +177,23 @@ func (w *Workspace) Changes(ctx context.Context, after scim.Version, limit int) 
 	return w.store.Changes(ctx, after, limit)
 }
 
-// Commit implements scim.Store.
-func (w *Workspace) Commit(ctx context.Context, c *scim.Commit) (*scim.Committed, error) {
-	if err := w.check(ctx, c); err != nil {
-		return nil, err
-	}
-	return w.store.Commit(ctx, c)
-}
-
-// CommitMany implements scim.Store: a commit that is refused here keeps its place.
-func (w *Workspace) CommitMany(ctx context.Context, commits []*scim.Commit) []scim.CommitResult {
-	results := make([]scim.CommitResult, len(commits))
-	allowed := make([]*scim.Commit, 0, len(commits))
-	place := make([]int, 0, len(commits))
-	for i, c := range commits {
-		if err := w.check(ctx, c); err != nil {
-			results[i].Err = err
-			continue
-		}
-		allowed, place = append(allowed, c), append(place, i)
-	}
-	for i, r := range w.store.CommitMany(ctx, allowed) {
-		results[place[i]] = r
-	}
-	return results
-}
-
-// check applies the rules of a change: the actor's right to it, that a new resource
-// belongs to whoever makes it, and who has authority over what.
-func (w *Workspace) check(ctx context.Context, c *scim.Commit) error {
-	act := actUpdate
-	switch {
-	case c.Delete:
-		act = actDelete
-	case c.Expect == scim.MustNotExist:
-		act = actCreate
-	}
-	if err := w.allow(ctx, c.Ref.Type, act); err != nil {
-		return err
-	}
-	if c.Put != nil {
-		if c.Old != nil {
-			c.Put.Owner = c.Old.Owner
-		} else {
-			c.Put.Owner = scim.ActorFrom(ctx).Owner()
-		}
-	}
-	return w.holdAuthority(ctx, c)
-}
-
 // allow asks for the right to act on resources of a type.
 func (w *Workspace) allow(ctx context.Context, typ string, act action) error {
 	return w.may(ctx, permissionFor(typ, act))
 }
 
+// allowRead asks for the right to read a resource: everybody's, or one's own account.
+func (w *Workspace) allowRead(ctx context.Context, ref scim.Ref) error {
+	err := w.allow(ctx, ref.Type, actRead)
+	if a := scim.ActorFrom(ctx); err != nil && a != nil && a.User == ref && ref.ID != "" {
+		return w.may(ctx, SelfRead)
+	}
+	return err
+}
+
 func (w *Workspace) may(ctx context.Context, p scim.Permission) error {
 	a := scim.ActorFrom(ctx)
-	if a != nil && a.Workspace != "" && a.Workspace != w.name {
+	if a != nil && !a.In(w.name) {
 		return scim.Errorf(scim.ErrNotFound, "workspace %q does not exist", w.name)
 	}
 	return may(a, p)

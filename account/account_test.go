@@ -435,7 +435,7 @@ func TestOwnerIsWhoCreates(t *testing.T) {
 	if put.Owner != "client:okta" {
 		t.Errorf("owner = %q, want client:okta", put.Owner)
 	}
-	old := &scim.Stored{Header: scim.Header{Owner: "source:corp"}}
+	old := &scim.Stored{Header: scim.Header{Owner: "source:corp"}, Body: []byte("{}")}
 	if _, err := w.Commit(ctx, &scim.Commit{Ref: scim.Ref{Type: "User", ID: "u"}, Expect: 3, Old: old, Put: put}); err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func TestAuthorityOverMembers(t *testing.T) {
 	}
 	for owner, want := range map[string]error{"source:corp": scim.ErrMutability, "source:other": nil, "": nil} {
 		s := &oneGroup{group: stored(t, "Group", owner, map[string]any{"displayName": "g"})}
-		w := &Workspace{name: "default", store: s, authority: rules}
+		w := &Workspace{name: "default", dir: newBench(t).Directory, store: s, authority: rules}
 		c := &scim.Commit{Ref: scim.Ref{Type: "Group", ID: "x"}, Expect: scim.MustExist, Edges: []scim.EdgeChange{{Member: scim.Ref{ID: "m"}}}}
 		if _, err := w.Commit(as(operator), c); !errors.Is(err, want) {
 			t.Errorf("a member of a group of %q: err = %v, want %v", owner, err, want)

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"fmt"
 
 	"rollcall/scim"
@@ -26,6 +27,16 @@ func (d *Directory) setModel(c Config) error {
 		}
 	}
 	return nil
+}
+
+// ShowComputed sets the attributes of a resource that are worked out when asked for.
+func (d *Directory) ShowComputed(ctx context.Context, workspace string, r *scim.Resource) error {
+	d.ShowOwnership(r)
+	w, err := d.Workspace(ctx, workspace)
+	if err != nil {
+		return err
+	}
+	return w.ShowActivity(ctx, r)
 }
 
 // authorityIn is the rules that count in a workspace: those whose attributes it has.

@@ -78,7 +78,7 @@ func (d *Directory) mintAccess(ctx context.Context, secret cachedToken, scopes [
 	}
 	tok := Token{
 		ID: randomBase62(accessIDLen), Name: secret.Name, Use: UseAccess, From: secret.ID,
-		Workspace: secret.Workspace, Client: secret.Client, Scopes: scopes, Created: now, Expires: now.Add(life),
+		Workspace: secret.Workspace, Client: secret.Client, Scopes: scopes, MaxRole: secret.MaxRole, Created: now, Expires: now.Add(life),
 	}
 	text := mintToken(tok.ID)
 	if err := d.tokens.put(ctx, tok, text, []byte{}); err != nil {

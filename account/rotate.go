@@ -28,7 +28,7 @@ func (d *Directory) RotateToken(ctx context.Context, id string, overlap time.Dur
 		return Token{}, "", scim.Errorf(scim.ErrInvalidValue, "the bootstrap token is changed by the setting bootstrap.token")
 	}
 	made, text, err := d.CreateToken(ctx, NewToken{
-		Name: old.Name, Use: old.Use, Workspace: old.Workspace, Client: old.Client, Scopes: old.Scopes,
+		Name: old.Name, Use: old.Use, Workspace: old.Workspace, Client: old.Client, Scopes: old.Scopes, MaxRole: old.MaxRole,
 		Life: min(old.Expires.Sub(old.Created), MaxTokenLife),
 	})
 	if err != nil {

@@ -119,6 +119,9 @@ func (d *Directory) SignIn(ctx context.Context, c scim.Credential) (*scim.Actor,
 func (d *Directory) identify(ctx context.Context, c scim.Credential) (*scim.Actor, error) {
 	switch c.Scheme {
 	case scim.SchemeBearer:
+		if id, ok := parseToken(c.Value); ok && len(id) == sessionIDLen {
+			return d.authenticateSession(ctx, id, c.Value)
+		}
 		actor, err := d.tokens.authenticate(ctx, c.Value)
 		if errors.Is(err, scim.ErrUnauthenticated) && len(d.jwts) > 0 {
 			return d.authenticateJWT(ctx, c.Value)

@@ -51,10 +51,14 @@ type Token struct {
 	Workspace string            `json:"workspace"`      // "" for the bootstrap token: every workspace
 	Client    string            `json:"client,omitempty"`
 	Scopes    []scim.Permission `json:"scopes"`
-	CreatedBy string            `json:"createdBy,omitempty"`
-	Created   time.Time         `json:"created"`
-	Expires   time.Time         `json:"expires,omitzero"`
-	LastUsed  time.Time         `json:"lastUsed,omitzero"`
+	// Person is whose token it is who made it while logged in: it goes with their account.
+	Person    string    `json:"person,omitempty"`
+	Epoch     string    `json:"epoch,omitempty"`   // of the person, when it was made
+	MaxRole   string    `json:"maxRole,omitempty"` // the highest role that it may assign
+	CreatedBy string    `json:"createdBy,omitempty"`
+	Created   time.Time `json:"created"`
+	Expires   time.Time `json:"expires,omitzero"`
+	LastUsed  time.Time `json:"lastUsed,omitzero"`
 }
 
 // storedToken is a Token with the hash that proves it.
@@ -71,9 +75,12 @@ type NewToken struct {
 	Client    string
 	Scopes    []scim.Permission // nil for ProvisioningScopes
 	Life      time.Duration     // 0 for DefaultTokenLife
+	MaxRole   string            // the highest role that it may assign; "" for none
 }
 
 type tokens struct {
+	// subject tells of the account whose token one is.
+	subject    func(ctx context.Context, workspace, id string) (*subject, error)
 	kv, access scim.KV // access holds the access tokens
 	now        func() time.Time
 
@@ -101,6 +108,9 @@ func (t *tokens) authenticate(ctx context.Context, bearer string) (*scim.Actor, 
 		return nil, err
 	}
 	used := tok
+	if tok.Person != "" {
+		return t.personal(ctx, tok)
+	}
 	switch tok.Use {
 	case UseSecret:
 		return nil, errBadToken
@@ -187,7 +197,7 @@ func actorOf(tok Token) *scim.Actor {
 	if tok.ID == bootstrapID {
 		return &scim.Actor{Kind: "bootstrap", ID: bootstrapID, Name: tok.Name, All: true}
 	}
-	a := &scim.Actor{Kind: "token", ID: tok.ID, Name: tok.Name, Client: tok.Client, Workspace: tok.Workspace, Permissions: permissionSet(tok.Scopes)}
+	a := &scim.Actor{Roams: slices.Contains(tok.Scopes, WorkspacesManage), MaxRole: tok.MaxRole, Kind: "token", ID: tok.ID, Name: tok.Name, Client: tok.Client, Workspace: tok.Workspace, Permissions: permissionSet(tok.Scopes)}
 	if tok.Use == UseAccess {
 		a.Kind, a.ID = "oauth2", tok.From // which lists show, and which outlives the access token
 	}
@@ -242,19 +252,49 @@ func (d *Directory) CreateToken(ctx context.Context, n NewToken) (Token, string,
 	if _, err := d.open(ctx, n.Workspace); err != nil {
 		return Token{}, "", err
 	}
+	if err := d.checkMaxRole(ctx, n); err != nil {
+		return Token{}, "", err
+	}
 	if n.Life == 0 {
 		n.Life = DefaultTokenLife
 	}
 	now := d.now().UTC().Truncate(time.Second)
 	tok := Token{
 		ID: randomBase62(tokenIDLen), Name: n.Name, Use: n.Use, Workspace: n.Workspace, Client: n.Client, Scopes: n.Scopes,
-		CreatedBy: actorName(scim.ActorFrom(ctx)), Created: now, Expires: now.Add(n.Life),
+		MaxRole: n.MaxRole, CreatedBy: actorName(scim.ActorFrom(ctx)), Created: now, Expires: now.Add(n.Life),
+	}
+	if err := d.owned(ctx, &tok); err != nil {
+		return Token{}, "", err
 	}
 	text := mintToken(tok.ID)
 	if err := d.tokens.put(ctx, tok, text, []byte{}); err != nil {
 		return Token{}, "", err
 	}
 	return tok, text, nil
+}
+
+// checkMaxRole holds that nobody lets a token assign what they could not assign.
+func (d *Directory) checkMaxRole(ctx context.Context, n NewToken) error {
+	if n.MaxRole == "" {
+		return nil
+	}
+	if err := d.May(ctx, RolesAssign); err != nil {
+		return err
+	}
+	s, err := d.settings(ctx, n.Workspace)
+	if err != nil {
+		return err
+	}
+	role := s.role(n.MaxRole)
+	if role == nil {
+		return scim.Errorf(scim.ErrInvalidValue, "maxRole: the workspace has no role %q", n.MaxRole)
+	}
+	for _, p := range role.Permissions {
+		if !scim.ActorFrom(ctx).Can(p) {
+			return scim.Errorf(scim.ErrForbidden, "maxRole: the role %s may do what you may not (%s)", n.MaxRole, p)
+		}
+	}
+	return nil
 }
 
 func (n NewToken) validate(by *scim.Actor) error {
@@ -383,7 +423,7 @@ func (d *Directory) mayManage(ctx context.Context, workspace string) error {
 	if err := may(a, TokensManage); err != nil {
 		return err
 	}
-	if a.Workspace != "" && a.Workspace != workspace {
+	if !a.In(workspace) {
 		return scim.Errorf(scim.ErrNotFound, "workspace %q does not exist", workspace)
 	}
 	return nil
@@ -412,4 +452,19 @@ func joinPermissions(list []scim.Permission) string {
 		names[i] = string(p)
 	}
 	return strings.Join(names, " ")
+}
+
+// hasAdministratorToken tells whether a live token of the workspace may do what an administrator
+// may.
+func (d *Directory) hasAdministratorToken(ctx context.Context, workspace string, s *Settings) (bool, error) {
+	found := false
+	err := d.tokens.kv.Scan(ctx, func(id string, value []byte) error {
+		var tok Token
+		if err := json.Unmarshal(value, &tok); err != nil {
+			return scim.Errorf(scim.ErrCorrupt, "token %s: %v", id, err)
+		}
+		found = found || tok.Workspace == workspace && tok.Use == UseBearer && tok.Person == "" && !d.tokens.expired(tok) && s.isAdministrator(setOf(tok.Scopes))
+		return nil
+	})
+	return found, err
 }

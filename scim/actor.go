@@ -8,21 +8,34 @@ type Permission string
 // Actor is who asks: the holder of a token, a source's run, the operator at the
 // command line. It travels in the context, and every change records it.
 type Actor struct {
-	Kind   string // "token", "oauth2", "jwt", "basic", "bootstrap", "source", "operator"
-	ID     string // the token's id (oauth2: of the client secret); the name of source or client
+	Kind   string // "token", "oauth2", "jwt", "basic", "bootstrap", "source", "operator", "user", "guest"
+	ID     string // the token's id (oauth2: of the client secret); the name of source or client; the person's id
 	Name   string // for people to read
 	Client string // the client that the token belongs to, "" for none
 	// Workspace is the only one the actor may touch; "" is every workspace.
 	Workspace   string
 	Permissions map[Permission]bool
 	// User is the person whom the actor is, which /Me leads to; zero for one that is none.
-	User      Ref
-	All       bool   // holds every permission
+	User Ref
+	All  bool // holds every permission
+	// Roams is an actor with a workspace of their own who may name any other.
+	Roams bool
+	// MaxRole is the highest role that a token may assign; "" for none.
+	MaxRole string
+	// By is who acts as the actor ("user:<id>", "token:<id>"); "" for the actor in person.
+	By string
+	// Session is the session that the actor signed in with; "" for a token.
+	Session   string
 	RequestID string // of the HTTP request or run, for the feed
 }
 
 // Can tells whether the actor holds the permission.
 func (a *Actor) Can(p Permission) bool { return a != nil && (a.All || a.Permissions[p]) }
+
+// In tells whether the actor may touch a workspace.
+func (a *Actor) In(workspace string) bool {
+	return a != nil && (a.Workspace == "" || a.Workspace == workspace || a.Roams)
+}
 
 // Owner is the owner of what the actor creates (Header.Owner).
 func (a *Actor) Owner() string {

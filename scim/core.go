@@ -146,8 +146,10 @@ func accountUserSchema() elimity.Schema {
 	flag := func(name, about string, m elimity.AttributeMutability) elimity.CoreAttribute {
 		return elimity.SimpleCoreAttribute(boolean(name, about, m))
 	}
-	date := func(name, about string) elimity.CoreAttribute {
-		return elimity.SimpleCoreAttribute(dateTime(name, about, readOnly))
+	date := func(name, about string) elimity.CoreAttribute { // kept beside the resource, and read when asked for
+		return elimity.SimpleCoreAttribute(elimity.SimpleDateTimeParams(elimity.DateTimeParams{
+			Name: name, Description: optional.NewString(about), Mutability: readOnly, Returned: elimity.AttributeReturnedRequest(),
+		}))
 	}
 	return elimity.Schema{
 		ID: AccountUserURN, Name: optional.NewString("Account"),

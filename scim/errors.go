@@ -30,9 +30,14 @@ var (
 	ErrUnavailable     = errors.New("unavailable") // try again; the outcome may be unknown
 	ErrPaused          = errors.New("paused")      // an operator holds the client up; nothing was done
 	ErrTooManyRequests = errors.New("too many requests")
-	ErrFenced          = errors.New("fenced")  // another run took the lock over
-	ErrInUse           = errors.New("in use")  // resources depend on what was to go
-	ErrLocked          = errors.New("locked")  // another run holds the lock
+	ErrFenced          = errors.New("fenced") // another run took the lock over
+	ErrInUse           = errors.New("in use") // resources depend on what was to go
+	ErrLocked          = errors.New("locked") // another run holds the lock
+	// ErrLastAdministrator is a change that would leave a workspace without one.
+	ErrLastAdministrator = errors.New("last administrator")
+	ErrLeased            = errors.New("leased") // an application is doing work for the person
+	// ErrPasswordExpired is a login that is right, with a password whose time is over.
+	ErrPasswordExpired = errors.New("password expired")
 	ErrCorrupt         = errors.New("corrupt") // what was stored cannot be read
 )
 

@@ -199,3 +199,12 @@ func equalFoldASCII(a, b string) bool {
 	}
 	return true
 }
+
+// OpaqueString is a password as it is compared (RFC 8265 §4.2): composed, with the plain space
+// for every other. What the profile does not take is left as it is.
+func OpaqueString(s string) string {
+	if t, err := precis.OpaqueString.String(s); err == nil {
+		return t
+	}
+	return s
+}

@@ -134,6 +134,13 @@ type Commit struct {
 	// no feed entry. Old tells whose claim it is, where there is no Put.
 	Mark  string
 	Fence *Fence // nil for a change that holds no lock
+	// Before is Old in memory, where the caller has it at hand; it is not to be changed.
+	Before *Resource
+	// Password is the person's new password. Whoever holds the rules takes it out and keeps what
+	// proves it: a store never sees one.
+	Password string
+	// Me tells of a change that a person makes to their own account by the alias /Me.
+	Me bool
 }
 
 // EdgeChange adds or removes one member. A Member with an empty Type means whichever

@@ -117,7 +117,7 @@ func TestA09_UnknownAttributes(t *testing.T) {
 	s := newIDP(t)
 	a := s.want(201, "POST", "/Users", `{"schemas":["`+urnUser+`","urn:example:who:knows"],"userName":"someone","shoeSize":43,
 		"urn:example:params:scim:schemas:extension:custom:2.0:User":{"badge":"7"},"name":{"familyName":"Doe","clan":"x"}}`)
-	s.equal(a, "userName", "someone", "name.familyName", "Doe", "shoeSize", nil, "name.clan", nil, "schemas.1", nil)
+	s.equal(a, "userName", "someone", "name.familyName", "Doe", "shoeSize", nil, "name.clan", nil, "schemas.1", urnAccount)
 	s.want(200, "PUT", "/Users/"+a.id(), `{"schemas":[U],"userName":"someone","shoeSize":44}`)
 	s.equal(s.want(200, "PATCH", "/Users/"+a.id(), patchOps(`[{"op":"replace","value":{"shoeSize":44,"title":"Dr"}}]`)), "title", "Dr", "shoeSize", nil)
 }

@@ -87,7 +87,7 @@ func TestE05_CreateSloppily(t *testing.T) {
 	const schemas = `"schemas":["` + urnUser + `","urn:ietf:params:scim:schemas:extension:enterprise:2.0User"]`
 	a := s.want(201, "POST", "/Users", `{`+schemas+`,"userName":"nulls","addresses":null,"phoneNumbers":null,"preferredLanguage":null,"title":null,
 		"department":null,"manager":null}`)
-	s.equal(a, "addresses", nil, "title", nil, "department", nil, "schemas.1", nil)
+	s.equal(a, "addresses", nil, "title", nil, "department", nil, "schemas.1", urnAccount)
 	b := s.want(201, "POST", "/Users", `{`+schemas+`,"userName":"placed","department":"Sales","manager":{"value":"`+a.id()+`"}}`)
 	s.equal(b, urnEnterprise+"|department", "Sales", urnEnterprise+"|manager.value", a.id(), "department", nil, "schemas.1", urnEnterprise)
 }

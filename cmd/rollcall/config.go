@@ -31,6 +31,13 @@ type Config struct {
 	// Ownership says which source or client alone may write an attribute: see authority.
 	Ownership map[string]string `key:"ownership"`
 	Events    EventsConfig      `key:"events"`
+	Accounts  AccountsConfig    `key:"accounts"`
+}
+
+// AccountsConfig is what people who log in are held to, beside each workspace's own settings.
+type AccountsConfig struct {
+	// BreachedPasswords is a file of passwords that became known, one a line: nobody may choose one.
+	BreachedPasswords string `key:"breached_passwords"`
 }
 
 // ServerConfig is how clients reach the server.

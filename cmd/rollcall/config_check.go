@@ -35,6 +35,9 @@ func (l *loader) check() {
 	}
 	l.checkOwnership()
 	l.checkEvents()
+	if _, err := l.config.Accounts.breached(); err != nil {
+		l.bad("accounts.breached_passwords", "", "%v", err)
+	}
 }
 
 func (l *loader) checkServer() {

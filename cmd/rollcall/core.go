@@ -68,15 +68,31 @@ func openCore(ctx context.Context, config *Config, files fs.FS, log *slog.Logger
 func (c *core) Close() error { return c.backend.Close() }
 
 func (c *core) build(ctx context.Context, files fs.FS) error {
+	breached, err := c.config.Accounts.breached()
+	if err != nil {
+		return err
+	}
 	rules, _ := c.config.authority() // what is wrong with them was told when they were read
-	var err error
 	c.accounts, err = account.New(account.Config{
 		Authority: rules,
 		Clients:   c.config.accountClients(),
 		Open:      c.open,
 		Model:     c.schemas.Model,
 		State:     c.store.State(),
-		Logger:    c.log,
+		Breached:  breached,
+		Create: func(ctx context.Context, name string) error {
+			_, err := c.store.CreateWorkspace(ctx, name)
+			return err
+		},
+		List: func(ctx context.Context) ([]string, error) {
+			infos, err := c.store.Workspaces(ctx)
+			names := make([]string, len(infos))
+			for i, w := range infos {
+				names[i] = w.Name
+			}
+			return names, err
+		},
+		Logger: c.log,
 	})
 	if err != nil {
 		return err
@@ -207,7 +223,7 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 			return opened(c.accounts.Workspace(ctx, name))
 		},
 		Auth: auth, OAuth2: true, Basic: c.config.basicIsOn(), BaseURL: c.config.Server.BaseURL, TrustedProxies: c.config.Server.TrustedProxies,
-		Policy: c.policy, Quirk: c.metrics.Quirk, Observe: c.observeSCIM, Computed: c.accounts.ShowOwnership,
+		Policy: c.policy, Quirk: c.metrics.Quirk, Observe: c.observeSCIM, Computed: c.accounts.ShowComputed,
 		CursorKey: cursors, Logger: c.log,
 	})
 	if err != nil {
@@ -222,7 +238,7 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 		sources[name] = api.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule,
 			Next: func() time.Time { return s.runner.Next(time.Now()) }}
 	}
-	calls := api.New(api.Config{Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), Schemas: c.schemas, Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Lifetime: lifetime, Logger: c.log})
+	calls := api.New(api.Config{Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Schemas: c.schemas, Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Lifetime: lifetime, Logger: c.log})
 	oauth := api.NewOAuth(api.OAuthConfig{Accounts: c.accounts, BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Logger: c.log})
 
 	// No http.ServeMux: it would redirect the doubled slashes that some clients send.

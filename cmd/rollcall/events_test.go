@@ -365,7 +365,7 @@ func TestEventsGuide(t *testing.T) {
 				t.Errorf("the SET %s has the jti %v", id, claims["jti"])
 			}
 		}
-		want := map[string]any{"attributes": []any{"active", "userName"}, "version": `W/"1"`}
+		want := map[string]any{"attributes": []any{"active", "urn:rollcall:params:scim:schemas:extension:account:2.0:User", "userName"}, "version": `W/"1"`}
 		got := claims["events"].(map[string]any)["urn:ietf:params:scim:event:prov:create:notice"]
 		if fmt.Sprint(got) != fmt.Sprint(want) || claims["iss"] != "https://scim.example.com" {
 			t.Errorf("claims = %v, want what the guide shows", claims)

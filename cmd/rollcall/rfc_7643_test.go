@@ -74,9 +74,9 @@ func TestRFC7643_3_Resources(t *testing.T) {
 	s := serveRFC(t)
 	plain := s.want(t, 201, "POST", "/Users", `{"userName":"plain"}`)
 	t.Run("schemas of a resource", func(t *testing.T) {
-		plain.holds(t, "schemas", []any{urnUser})
+		plain.holds(t, "schemas", []any{urnUser, urnAccount})
 		a := s.want(t, 201, "POST", "/Users", `{"schemas":["`+urnUser+`","`+urnEnterprise+`"],"userName":"ext","`+urnEnterprise+`":{"department":"D"}}`)
-		a.holds(t, "schemas", []any{urnUser, urnEnterprise}, []any{urnEnterprise, "department"}, "D", "department", nil)
+		a.holds(t, "schemas", []any{urnUser, urnEnterprise, urnAccount}, []any{urnEnterprise, "department"}, "D", "department", nil)
 		for _, name := range []string{"/Schemas", "/ResourceTypes", "/Users", "/ServiceProviderConfig"} {
 			if len(s.want(t, 200, "GET", name, "").list("schemas")) == 0 {
 				t.Errorf("%s: schemas is empty", name)
@@ -87,7 +87,7 @@ func TestRFC7643_3_Resources(t *testing.T) {
 		for i, schemas := range []string{`"schemas":["` + urnUser + `"],`, `"schemas":[],`, `"schemas":["urn:example:unknown"],`,
 			`"schemas":["` + urnEnterprise + `"],`, `"schemas":["` + urnGroup + `","` + strings.ToUpper(urnUser) + `"],`, ``} {
 			a := s.want(t, 201, "POST", "/Users", `{`+schemas+`"userName":"schemas`+strconv.Itoa(i)+`"}`)
-			a.holds(t, "schemas", []any{urnUser}, []any{"meta", "resourceType"}, "User")
+			a.holds(t, "schemas", []any{urnUser, urnAccount}, []any{"meta", "resourceType"}, "User")
 		}
 		s.refused(t, 400, "invalidSyntax", "POST", "/Users", `{"schemas":"`+urnUser+`","userName":"x"}`)
 		for _, other := range []string{urnGroup, "urn:ietf:params:scim:api:messages:2.0:PatchOp"} {

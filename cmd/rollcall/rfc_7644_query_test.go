@@ -47,7 +47,7 @@ func TestRFC7644_3_4_1_Get(t *testing.T) {
 	t.Run("200 with the resource", func(t *testing.T) {
 		found := s.find(t, "/Users", `userName eq "bjensen"`)
 		a := s.want(t, 200, "GET", "/Users/"+found.str("Resources", 0, "id"), "")
-		a.holds(t, "userName", "bjensen", "schemas", []any{urnUser, urnEnterprise})
+		a.holds(t, "userName", "bjensen", "schemas", []any{urnUser, urnEnterprise, urnAccount})
 	})
 	t.Run("404", func(t *testing.T) {
 		s.refused(t, 404, "", "GET", "/Users/26118915-6090-4610-87e4-49d8ca9f808d", "")

@@ -9,7 +9,7 @@ func TestRFC7644_3_3_Create(t *testing.T) {
 	s := serveRFC(t)
 	t.Run("201 with the resource", func(t *testing.T) {
 		a := s.want(t, 201, "POST", "/Users", `{"schemas":["`+urnUser+`"],"userName":"created","title":"T"}`)
-		a.holds(t, "userName", "created", "title", "T", "schemas", []any{urnUser})
+		a.holds(t, "userName", "created", "title", "T", "schemas", []any{urnUser, urnAccount})
 		if a.header.Get("Location") != s.base+"/Users/"+a.str("id") || a.header.Get("Etag") != a.str("meta", "version") {
 			t.Errorf("Location = %q, ETag = %q, want those of %v", a.header.Get("Location"), a.header.Get("Etag"), a.body["meta"])
 		}
@@ -42,7 +42,7 @@ func TestRFC7644_3_3_Create(t *testing.T) {
 	})
 	t.Run("unknown attributes are ignored", func(t *testing.T) {
 		a := s.want(t, 201, "POST", "/Users", `{"userName":"unknown","shoeSize":7,"urn:example:other":{"a":1}}`)
-		a.holds(t, "shoeSize", nil, "urn:example:other", nil, "schemas", []any{urnUser})
+		a.holds(t, "shoeSize", nil, "urn:example:other", nil, "schemas", []any{urnUser, urnAccount})
 	})
 	t.Run("attributes of the answer", func(t *testing.T) {
 		a := s.want(t, 201, "POST", "/Users?attributes=userName", `{"userName":"chosen","title":"T"}`)

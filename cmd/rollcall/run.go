@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +14,8 @@ import (
 // cli is one call of the program: its surroundings and the flags that every command shares.
 type cli struct {
 	environ        []string
+	stdin          io.Reader
+	lines          *bufio.Reader // of stdin
 	stdout, stderr io.Writer
 
 	configFile string
@@ -24,7 +28,7 @@ type cli struct {
 
 // run is the whole program: arguments in, exit code out.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	c := &cli{environ: environ, stdout: stdout, stderr: stderr}
+	c := &cli{environ: environ, stdin: os.Stdin, stdout: stdout, stderr: stderr}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -63,6 +67,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.color, "color", "auto", "colours: auto, always or never (NO_COLOR)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.check() }
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.syncCommand(), c.userCommand(), c.groupCommand(),
+		c.loginCommand(), c.logoutCommand(), c.passwordCommand(), c.sessionCommand(), c.impersonateCommand(), c.workspaceCommand(), c.settingsCommand(),
 		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.configCommand(), c.versionCommand(), c.docsCommand(), c.backupCommand(), c.restoreCommand(), c.exportCommand(), c.importCommand(), c.healthcheckCommand(), c.simulateCommand())
 	return root
 }

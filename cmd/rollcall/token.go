@@ -26,6 +26,7 @@ type tokenRequest struct {
 	Client    string            `json:"client,omitempty"`
 	Scopes    []scim.Permission `json:"scopes,omitempty"`
 	ExpiresIn int64             `json:"expiresIn,omitempty"`
+	MaxRole   string            `json:"maxRole,omitempty"`
 }
 
 // tokenFlags are those that every command has which makes a token.
@@ -38,6 +39,7 @@ func (f *tokenFlags) add(cmd *cobra.Command, ask *tokenRequest) {
 	flags := cmd.Flags()
 	flags.StringVar(&ask.Workspace, "workspace", "", "workspace that it is for (default: your own, else the client's, else default)")
 	flags.StringSliceVar(&f.scopes, "scopes", nil, "permissions, separated by commas (default: all of users and groups)")
+	flags.StringVar(&ask.MaxRole, "max-role", "", "the highest role that it may assign (default: none, unless it holds roles:assign)")
 	flags.StringVar(&f.expires, "expires", "365d", "how long it lives, at most 400d")
 }
 

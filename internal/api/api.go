@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"runtime/debug"
 	"time"
@@ -33,6 +34,10 @@ type Config struct {
 	Accounts *account.Directory
 	// SignIn tells who sends a request.
 	SignIn func(r *http.Request) (*scim.Actor, error)
+	// BaseURL is what the caller of a request has in front of /w/…; nil for nothing.
+	BaseURL func(r *http.Request) (string, bool)
+	// ClientAddr tells where a request comes from; nil where that is not known.
+	ClientAddr func(r *http.Request) netip.Addr
 	// Sources are the sources of every workspace, by name.
 	Sources map[string]Source
 	// Schemas are what each workspace adds to the schemas; nil for none, and no calls about them.
@@ -94,6 +99,14 @@ func New(c Config) http.Handler {
 			mux.Handle(pattern, long(a.serve(h)))
 		}
 	}
+	for _, routes := range []map[string]handler{a.workspaceRoutes(), a.sessionRoutes()} {
+		for pattern, h := range routes {
+			mux.Handle(pattern, a.serve(h))
+		}
+	}
+	for pattern, h := range a.openRoutes() {
+		mux.Handle(pattern, a.open(h))
+	}
 	if c.Events != nil {
 		for pattern, h := range a.eventRoutes() {
 			mux.Handle(pattern, a.serve(h))
@@ -119,7 +132,13 @@ func long(next http.Handler) http.Handler {
 type handler func(r *http.Request) (status int, body any, err error)
 
 // serve signs the caller in, calls the handler and writes what it says.
-func (a *api) serve(h handler) http.Handler {
+func (a *api) serve(h handler) http.Handler { return a.call(h, a.SignIn) }
+
+// open does so for a call that nobody needs to be signed in for, and without credentials: those
+// that a request has are not looked at.
+func (a *api) open(h handler) http.Handler { return a.call(h, nil) }
+
+func (a *api) call(h handler, signIn func(*http.Request) (*scim.Actor, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Request-Id")
 		if !saneID.MatchString(id) {
@@ -129,14 +148,16 @@ func (a *api) serve(h handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
 		w.Header().Set("Cache-Control", "no-store")
 		defer a.recover(w, r)
-		actor, err := a.SignIn(r)
-		if err != nil {
-			a.fail(w, r, err)
-			return
+		if signIn != nil {
+			actor, err := signIn(r)
+			if err != nil {
+				a.fail(w, r, err)
+				return
+			}
+			own := *actor // others share it
+			own.RequestID = id
+			r = r.WithContext(scim.WithActor(r.Context(), &own))
 		}
-		own := *actor // others share it
-		own.RequestID = id
-		r = r.WithContext(scim.WithActor(r.Context(), &own))
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		status, body, err := h(r)
 		if err != nil {

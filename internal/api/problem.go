@@ -19,6 +19,9 @@ type Problem struct {
 	Status    int    `json:"status"`
 	Detail    string `json:"detail,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
+	// Token and ExpiresAt come with password-expired: good for setting a new password alone.
+	Token     string    `json:"token,omitempty"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 }
 
 func (p *Problem) Error() string {
@@ -50,6 +53,10 @@ var problems = []struct {
 	{scim.ErrInUse, http.StatusConflict, "in-use", "Still in use"},
 	{scim.ErrUniqueness, http.StatusConflict, "uniqueness", "Already in use"},
 	{scim.ErrVersionMismatch, http.StatusConflict, "version-mismatch", "Changed by somebody else"},
+	{scim.ErrLastAdministrator, http.StatusConflict, "last-administrator", "The workspace needs an administrator"},
+	{scim.ErrLeased, http.StatusConflict, "leased", "An application is doing work for the person"},
+	{scim.ErrPasswordExpired, http.StatusForbidden, "password-expired", "The password has expired"},
+	{scim.ErrMutability, http.StatusBadRequest, "mutability", "The attribute cannot be changed so"},
 	{scim.ErrInvalidSyntax, http.StatusBadRequest, "invalid-syntax", "The request cannot be read"},
 	{scim.ErrInvalidValue, http.StatusBadRequest, "invalid-value", "A value is not valid"},
 	{scim.ErrTooManyRequests, http.StatusTooManyRequests, "too-many-requests", "Too many requests"},
@@ -81,6 +88,10 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var e *scim.Error
 	if errors.As(err, &e) {
 		p.Detail = e.Detail
+	}
+	var expired *expiredPassword
+	if errors.As(err, &expired) {
+		p.Token, p.ExpiresAt = expired.in.Token, expired.in.ExpiresAt
 	}
 	if p.Status >= http.StatusInternalServerError && !errors.Is(err, scim.ErrPaused) {
 		a.logger.LogAttrs(r.Context(), slog.LevelError, "api request failed", slog.String("request_id", p.RequestID), slog.Any("error", err))

@@ -16,6 +16,7 @@ type newToken struct {
 	Client    string            `json:"client"`
 	Scopes    []scim.Permission `json:"scopes"`
 	ExpiresIn int64             `json:"expiresIn"` // seconds
+	MaxRole   string            `json:"maxRole"`   // the highest role that it may assign
 }
 
 // createdToken is the answer: the only time that the token is seen.
@@ -36,7 +37,7 @@ func (a *api) createToken(r *http.Request) (int, any, error) {
 		body.Workspace = a.tokenWorkspace(scim.ActorFrom(r.Context()), body.Client)
 	}
 	tok, text, err := a.Accounts.CreateToken(r.Context(), account.NewToken{
-		Name: body.Name, Use: body.Use, Workspace: body.Workspace, Client: body.Client, Scopes: body.Scopes,
+		Name: body.Name, Use: body.Use, Workspace: body.Workspace, Client: body.Client, Scopes: body.Scopes, MaxRole: body.MaxRole,
 		Life: time.Duration(body.ExpiresIn) * time.Second,
 	})
 	if err != nil {

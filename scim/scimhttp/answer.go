@@ -90,7 +90,9 @@ func (a *answer) resource(t *wireType, s *scim.Stored, p *projection) error {
 			return err
 		}
 		if p.computed && a.x.h.cfg.Computed != nil {
-			a.x.h.cfg.Computed(res)
+			if err := a.x.h.cfg.Computed(a.x.ctx, a.x.workspace, res); err != nil {
+				return err
+			}
 		}
 		body = scim.AppendJSON(nil, p.attributes(t.ResourceType, res.Attributes))
 	}

@@ -39,7 +39,7 @@ type Config struct {
 	Policy func(*scim.Actor) Policy
 	// Computed sets the attributes of a resource that are worked out for those who ask for
 	// them by name (scim.Attribute.Computed, returned "request"); nil where there are none.
-	Computed func(*scim.Resource)
+	Computed func(ctx context.Context, workspace string, r *scim.Resource) error
 	// CursorKey seals the cursors of lists: 16, 24 or 32 secret bytes, the same for all
 	// replicas and after a restart. Without one, cursors end with the process.
 	CursorKey []byte

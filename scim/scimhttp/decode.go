@@ -138,8 +138,5 @@ func (x *exchange) decode(body map[string]any) (*scim.Draft, error) {
 		return nil, err
 	}
 	x.quirks(d.Quirks)
-	if d.Password != "" {
-		x.quirk(QuirkPasswordUnkept)
-	}
 	return d, nil
 }

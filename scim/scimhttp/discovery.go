@@ -143,7 +143,7 @@ func serviceProviderConfig(c Config) map[string]any {
 		"patch":          supported(true),
 		"bulk":           map[string]any{"supported": true, "maxOperations": int64(c.Limits.Bulk), "maxPayloadSize": c.Limits.BulkBody},
 		"filter":         map[string]any{"supported": true, "maxResults": int64(c.Limits.PageMax)},
-		"changePassword": supported(false),
+		"changePassword": supported(true),
 		"sort":           supported(true),
 		"etag":           supported(true),
 		"pagination": map[string]any{ // RFC 9865 §4

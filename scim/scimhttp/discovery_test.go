@@ -28,7 +28,7 @@ func TestServiceProviderConfig(t *testing.T) {
 		{[]any{"bulk", "maxPayloadSize"}, float64(1 << 20)},
 		{[]any{"filter", "supported"}, true},
 		{[]any{"filter", "maxResults"}, 1000.0},
-		{[]any{"changePassword", "supported"}, false},
+		{[]any{"changePassword", "supported"}, true},
 		{[]any{"sort", "supported"}, true},
 		{[]any{"etag", "supported"}, true},
 		{[]any{"pagination", "index"}, true},

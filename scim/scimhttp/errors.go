@@ -74,6 +74,8 @@ var table = []struct {
 	{scim.ErrVersionMismatch, 412, "", "the resource has been changed since"},
 	{scim.ErrTooLarge, 413, "", "the request is too large"},
 	{scim.ErrLocked, 409, "", "the resource is locked"},
+	{scim.ErrLastAdministrator, 409, "", "the workspace needs an administrator"},
+	{scim.ErrLeased, 409, "", "an application is doing work for the person"},
 	{scim.ErrTooManyRequests, 429, "", "too many requests; try again later"},
 	{scim.ErrPaused, 503, "", "the client is paused; try again later"},
 	{scim.ErrUnavailable, 503, "", "the store cannot be reached; try again"},

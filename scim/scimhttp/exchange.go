@@ -39,6 +39,7 @@ type exchange struct {
 	typ       *wireType // of the endpoint
 	id        string    // from the path, and from nowhere else
 
+	self    bool // the request came by the alias /Me
 	dropped int  // members that could not exist, in the attempt that counts
 	large   bool // holds a place for a large body
 
@@ -51,7 +52,7 @@ func (x *exchange) enter(p target) error {
 	ws := x.actor.Workspace
 	mount := "/scim/v2"
 	if p.workspace != "" {
-		if ws != "" && ws != p.workspace {
+		if !x.actor.In(p.workspace) {
 			return errNoEndpoint
 		}
 		ws = p.workspace

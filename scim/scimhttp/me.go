@@ -13,7 +13,7 @@ func (x *exchange) me() error {
 	if user.ID == "" || t == nil {
 		return errNobody
 	}
-	x.typ, x.id = t, user.ID
+	x.typ, x.id, x.self = t, user.ID, true
 	x.w.Header()["Location"] = []string{x.location(t, user.ID)}
 	return x.run(single)
 }

@@ -52,9 +52,6 @@ func (c *change) modify(ops []scim.Operation, with scim.With) (*patchOutcome, er
 	}
 	c.committed(out.done)
 	c.quirks(out.patched.Quirks)
-	if out.patched.Password != "" {
-		c.quirk(QuirkPasswordUnkept)
-	}
 	return out, nil
 }
 
@@ -125,13 +122,13 @@ func (c *change) patchResource(ops []scim.Operation, with scim.With) (*patchOutc
 	if err != nil {
 		return nil, err
 	}
-	commit := &scim.Commit{Expect: old.Version, Old: old, Edges: edges}
+	commit := &scim.Commit{Expect: old.Version, Old: old, Before: before, Password: patched.Password, Edges: edges}
 	if patched.Changed || len(edges) == 0 {
 		commit.Put = patched.Resource
 	} else if !looked && !patched.Members.Clear && !c.pre.pinned() {
 		// Okta names the group in every change of its members (O17): that changes nothing,
 		// so the members need no version.
-		commit.Expect, commit.Old = scim.MustExist, nil
+		commit.Expect, commit.Old, commit.Before = scim.MustExist, nil, nil
 	}
 	done, err := c.commit(commit)
 	return &patchOutcome{outcome{done, old.Groups}, patched}, err

@@ -6,17 +6,16 @@ import "rollcall/scim"
 // is counted for the client that used it (Config.Quirk). Those of bodies are named by
 // scim.Draft and scim.Patched and counted alike.
 const (
-	QuirkBareToken      = "bare-token"           // Authorization holds the token without "Bearer"
-	QuirkDoubledSlash   = "doubled-slash"        // A14: Keycloak sends //Users
-	QuirkTrailingSlash  = "trailing-slash"       // A14
-	QuirkEndpointCase   = "endpoint-case"        // A14: /users
-	QuirkNoMediaType    = "missing-content-type" // A1
-	QuirkUnknownMember  = "unknown-member"       // a member that does not exist was dropped
-	QuirkUnknownName    = "unknown-name-asked"   // attributes names what the type does not have
-	QuirkPasswordUnkept = "password-not-kept"    // O4: a password came and there is no login to set it for
-	QuirkUnknownParam   = "unknown-parameter"    // A16: ?aadOptscim062020
-	QuirkRestored       = "post-restored"        // O6: a POST brought a deactivated resource back
-	QuirkForeignID      = "external-id-kept"     // E9 on a resource of another owner: its externalId stays (design.md §4.9)
+	QuirkBareToken     = "bare-token"           // Authorization holds the token without "Bearer"
+	QuirkDoubledSlash  = "doubled-slash"        // A14: Keycloak sends //Users
+	QuirkTrailingSlash = "trailing-slash"       // A14
+	QuirkEndpointCase  = "endpoint-case"        // A14: /users
+	QuirkNoMediaType   = "missing-content-type" // A1
+	QuirkUnknownMember = "unknown-member"       // a member that does not exist was dropped
+	QuirkUnknownName   = "unknown-name-asked"   // attributes names what the type does not have
+	QuirkUnknownParam  = "unknown-parameter"    // A16: ?aadOptscim062020
+	QuirkRestored      = "post-restored"        // O6: a POST brought a deactivated resource back
+	QuirkForeignID     = "external-id-kept"     // E9 on a resource of another owner: its externalId stays (design.md §4.9)
 )
 
 // quirk counts a tolerance that the client made use of.

@@ -115,7 +115,7 @@ func (x *exchange) insert(draft *scim.Draft) (*scim.Committed, error) {
 		return nil, err
 	}
 	done, err := x.store.Commit(x.ctx, &scim.Commit{
-		Ref: res.Ref, Expect: scim.MustNotExist, Put: res,
+		Ref: res.Ref, Expect: scim.MustNotExist, Put: res, Password: draft.Password,
 		Edges: edges, RefuseUnknown: x.policy().RefuseUnknownMembers,
 	})
 	if errors.Is(err, scim.ErrUniqueness) {
@@ -155,7 +155,7 @@ func (c *change) read(with scim.With) (*scim.Stored, error) {
 
 // commit makes the change on what old was.
 func (c *change) commit(commit *scim.Commit) (*scim.Committed, error) {
-	commit.Ref = c.ref
+	commit.Ref, commit.Me = c.ref, c.self
 	commit.RefuseUnknown = c.policy().RefuseUnknownMembers
 	externalID := ""
 	if commit.Put != nil {
@@ -257,7 +257,7 @@ func (c *change) put(old *scim.Stored, draft *scim.Draft) (*scim.Committed, erro
 			return nil, err
 		}
 	}
-	return c.commit(&scim.Commit{Expect: old.Version, Old: old, Put: after, Edges: edges, KeepForeign: true})
+	return c.commit(&scim.Commit{Expect: old.Version, Old: old, Before: before, Put: after, Password: draft.Password, Edges: edges, KeepForeign: true})
 }
 
 // changed answers with the state after a PUT or PATCH.

@@ -64,7 +64,7 @@ func (x *exchange) revive(old *scim.Stored, draft *scim.Draft, edges []scim.Edge
 	}
 	after.Attributes["active"] = true
 	done, err := x.store.Commit(x.ctx, &scim.Commit{
-		Ref: old.Ref, Expect: old.Version, Old: old, Put: after,
+		Ref: old.Ref, Expect: old.Version, Old: old, Before: before, Put: after, Password: draft.Password,
 		Edges: edges, RefuseUnknown: x.policy().RefuseUnknownMembers, KeepForeign: true,
 	})
 	if errors.Is(err, scim.ErrForbidden) || errors.Is(err, scim.ErrNotFound) {

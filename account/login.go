@@ -1,0 +1,260 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"rollcall/scim"
+)
+
+// CheckPassword proves a password at the directory that an account came from: source is the
+// name of the source, externalID the directory's own id of the person. scim.ErrUnauthenticated:
+// the password is wrong; scim.ErrUnavailable: the directory does not answer.
+type CheckPassword func(ctx context.Context, source, externalID, userName, password string) error
+
+// Login is somebody who asks to be let in.
+type Login struct {
+	Workspace string // "" for default
+	UserName  string // or an e-mail address that one account alone has
+	Password  string
+	Addr      netip.Addr
+}
+
+// LoggedIn is somebody who was let in.
+type LoggedIn struct {
+	Token     string
+	ExpiresAt time.Time
+	Workspace string
+	User      *scim.Stored // nil for a guest
+	// PasswordExpired is a token that is good for setting a new password alone.
+	PasswordExpired bool
+}
+
+// errLogin is the one answer to a login that is not right, whatever it is that is wrong.
+var errLogin = scim.Errorf(scim.ErrUnauthenticated, "the user name or the password is wrong")
+
+// LogIn lets a person in by their password. Every refusal is the same scim.ErrUnauthenticated,
+// and takes the same time; scim.ErrTooManyRequests after too many.
+func (d *Directory) LogIn(ctx context.Context, l Login) (*LoggedIn, error) {
+	if l.Workspace == "" {
+		l.Workspace = "default"
+	}
+	w, stored, err := d.findAccount(ctx, l.Workspace, l.UserName)
+	if err != nil {
+		return nil, err
+	}
+	account := l.Workspace + "/" + scim.Fold(l.UserName)
+	if stored != nil {
+		account = "id/" + stored.ID
+	}
+	paid, err := d.throttle.pay(ctx, account, l.Addr)
+	if err != nil {
+		return nil, err
+	}
+	who, user, err := d.prove(ctx, stored, l.Password)
+	if errors.Is(err, scim.ErrUnauthenticated) && stored != nil {
+		w.noteLogin(ctx, stored.ID, false)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := paid.succeed(ctx); err != nil {
+		return nil, err
+	}
+	in, err := d.enter(ctx, w, who, user)
+	if err != nil {
+		return nil, err
+	}
+	w.noteLogin(ctx, user.ID, true)
+	return in, nil
+}
+
+// findAccount finds whom a name or e-mail address means; nil for nobody, or for more than one.
+func (d *Directory) findAccount(ctx context.Context, workspace, name string) (*Workspace, *scim.Stored, error) {
+	w, err := d.Workspace(ctx, workspace)
+	if errors.Is(err, scim.ErrNotFound) || err == nil && (name == "" || len(name) > maxUserName) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := w.store.Lookup(ctx, "User", "userName", name, scim.With{})
+	if err == nil || !errors.Is(err, scim.ErrNotFound) {
+		return w, found, err
+	}
+	if !strings.Contains(name, "@") {
+		return w, nil, nil
+	}
+	filter, err := scim.ParseFilter("emails.value eq " + string(scim.AppendJSON(nil, name)))
+	if err != nil {
+		return w, nil, nil //nolint:nilerr // no address
+	}
+	page, err := w.store.Query(ctx, &scim.Query{Types: []string{"User"}, Filter: filter, Start: 1, Count: 2})
+	if err != nil || len(page.Resources) != 1 {
+		return w, nil, err
+	}
+	return w, page.Resources[0], nil
+}
+
+const maxUserName = 1024
+
+// prove holds a password against an account; nil is nobody's. Whatever is wrong, a hash is made.
+func (d *Directory) prove(ctx context.Context, stored *scim.Stored, password string) (*person, *scim.Resource, error) {
+	var who *person
+	var user *scim.Resource
+	var err error
+	if stored != nil {
+		if user, err = stored.Resource(); err != nil {
+			return nil, nil, err
+		}
+		if who, err = d.people.get(ctx, stored.ID); err != nil {
+			return nil, nil, err
+		}
+	}
+	source, hash := "local", ""
+	if user != nil {
+		source = sourceOf(user)
+	}
+	if who != nil && source == "local" {
+		hash = who.Password
+	}
+	elsewhere := make(chan error, 1)
+	if source == "ldap" {
+		go func() { elsewhere <- d.askDirectory(ctx, user, password) }()
+	}
+	right, err := d.hasher.verify(ctx, hash, password)
+	if source == "ldap" {
+		bound := <-elsewhere
+		if bound != nil && !errors.Is(bound, scim.ErrUnauthenticated) {
+			return nil, nil, bound
+		}
+		right = bound == nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if !right || user == nil || !user.Active() {
+		return nil, nil, errLogin
+	}
+	if source == "local" && weaker(hash) {
+		d.rehash(ctx, who, password)
+	}
+	return who, user, nil
+}
+
+// askDirectory asks the directory that an account came from.
+func (d *Directory) askDirectory(ctx context.Context, user *scim.Resource, password string) error {
+	source, ok := strings.CutPrefix(user.Owner, "source:")
+	if d.checkLDAP == nil || !ok {
+		return scim.Errorf(scim.ErrUnavailable, "the account logs in by a directory, and this server can ask none: set up its source")
+	}
+	if password == "" || strings.ContainsRune(password, 0) { // a bind without a password succeeds
+		return errLogin
+	}
+	return d.checkLDAP(ctx, source, user.ExternalID, user.UserName(), password)
+}
+
+// rehash makes a weak hash a strong one, unless the password was changed meanwhile.
+func (d *Directory) rehash(ctx context.Context, who *person, password string) {
+	hash, err := d.hasher.hash(ctx, password)
+	if err != nil {
+		return
+	}
+	kept := who.Password
+	err = d.people.change(ctx, who.ID, func(now *person) (*person, error) {
+		kept = ""
+		if now != nil && sameHash(now.Password, who.Password) {
+			now.Password, kept = hash, hash
+		}
+		return now, nil
+	})
+	if err == nil && kept != "" {
+		who.Password = kept
+	}
+}
+
+// enter begins the session of a person who has proved who they are. The epoch is read before the
+// account: what ends access in between, ends the session too.
+func (d *Directory) enter(ctx context.Context, w *Workspace, who *person, user *scim.Resource) (*LoggedIn, error) {
+	now := d.now().UTC().Truncate(time.Second)
+	s, err := d.settings(ctx, w.name)
+	if err != nil {
+		return nil, err
+	}
+	proved := ""
+	if who != nil {
+		proved = who.Password
+	}
+	if who, err = d.people.enter(ctx, user.ID, w.name); err != nil {
+		return nil, err
+	}
+	stored, err := w.store.Get(ctx, user.Ref, scim.With{Groups: true})
+	if errors.Is(err, scim.ErrNotFound) {
+		return nil, errLogin
+	}
+	if err != nil {
+		return nil, err
+	}
+	if user, err = stored.Resource(); err != nil {
+		return nil, err
+	}
+	if !user.Active() || sourceOf(user) == "local" && !sameHash(proved, who.Password) {
+		return nil, errLogin // disabled, or the password was changed, since it was proved
+	}
+	sess := session{Workspace: w.name, User: user.ID, Epoch: who.sessionEpoch(w.name), Created: now, LastUsed: now,
+		Expires: now.Add(time.Duration(s.SessionMaxHours) * time.Hour), Idle: s.SessionIdleMinutes}
+	expired := sourceOf(user) == "local" && s.passwordExpired(who, now)
+	if expired {
+		sess.Password, sess.Expires = true, now.Add(passwordLife)
+	}
+	text, err := d.sessions.start(ctx, sess)
+	if err != nil {
+		return nil, err
+	}
+	return &LoggedIn{Token: text, ExpiresAt: sess.Expires, Workspace: w.name, User: stored, PasswordExpired: expired}, nil
+}
+
+func (s *Settings) passwordExpires(who *person) time.Time {
+	if who == nil || who.Password == "" || s.PasswordPolicy.ExpiresAfterDays == 0 {
+		return time.Time{}
+	}
+	return who.PasswordSet.Add(time.Duration(s.PasswordPolicy.ExpiresAfterDays) * 24 * time.Hour)
+}
+
+func (s *Settings) passwordExpired(who *person, now time.Time) bool {
+	at := s.passwordExpires(who)
+	return !at.IsZero() && !now.Before(at)
+}
+
+// LogInGuest lets anybody in as a guest, where the workspace allows it.
+func (d *Directory) LogInGuest(ctx context.Context, workspace string, addr netip.Addr) (*LoggedIn, error) {
+	if workspace == "" {
+		workspace = "default"
+	}
+	if err := d.gate.limit(limitKey{what: "guest " + network(addr)}, 1, 20); err != nil {
+		return nil, err
+	}
+	closed := scim.Errorf(scim.ErrForbidden, "guests cannot log in here")
+	if _, err := d.open(ctx, workspace); errors.Is(err, scim.ErrNotFound) {
+		return nil, closed
+	} else if err != nil {
+		return nil, err
+	}
+	s, err := d.settings(ctx, workspace)
+	if err != nil {
+		return nil, err
+	}
+	if !s.AllowGuestLogin {
+		return nil, closed
+	}
+	now := d.now().UTC().Truncate(time.Second)
+	sess := session{Workspace: workspace, Created: now, LastUsed: now, Expires: now.Add(time.Duration(s.SessionMaxHours) * time.Hour), Idle: s.SessionIdleMinutes}
+	text, err := d.sessions.start(ctx, sess)
+	if err != nil {
+		return nil, err
+	}
+	return &LoggedIn{Token: text, ExpiresAt: sess.Expires, Workspace: workspace}, nil
+}
