@@ -95,7 +95,7 @@ func New(c Config) (*Directory, error) {
 		return nil, err
 	}
 	d.tokens = newTokens(c.State, d.now)
-	d.tokens.subject = d.subject
+	d.tokens.live = d.live
 	d.state, d.create, d.list, d.breached = c.State, c.Create, c.List, c.Breached
 	d.people, d.numbers, d.hasher = newPeople(c.State, d.now), newNumbers(c.State, d.now), newHasher()
 	d.sessions, d.subjects, d.throttle = newSessions(c.State, d.now), newCache[*subject](d.now), newThrottle(c.State, d.now)
@@ -132,6 +132,9 @@ func (w *Workspace) Get(ctx context.Context, ref scim.Ref, with scim.With) (*sci
 	if err := w.allowRead(ctx, ref); err != nil {
 		return nil, err
 	}
+	if err := w.hide(ctx, ref, with); err != nil {
+		return nil, err
+	}
 	return w.store.Get(ctx, ref, with)
 }
 
@@ -140,7 +143,11 @@ func (w *Workspace) Lookup(ctx context.Context, typ, attr, value string, with sc
 	if err := w.allow(ctx, typ, actList); err != nil {
 		return nil, err
 	}
-	return w.store.Lookup(ctx, typ, attr, value, with)
+	s, err := w.store.Lookup(ctx, typ, attr, value, with)
+	if err != nil {
+		return nil, err
+	}
+	return s, w.hide(ctx, s.Ref, with)
 }
 
 // Query implements scim.Store.
@@ -149,6 +156,10 @@ func (w *Workspace) Query(ctx context.Context, q *scim.Query) (*scim.Page, error
 		if err := w.allow(ctx, typ, actList); err != nil {
 			return nil, err
 		}
+	}
+	q, err := w.visible(ctx, q)
+	if err != nil {
+		return nil, err
 	}
 	return w.store.Query(ctx, q)
 }

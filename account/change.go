@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type change struct {
 	self     bool // of the actor's own account
 	restrict bool // to what a person may write of their own account
 	roles    bool // the roles that count change
+	offline  bool // the account is being taken offline
+	online   bool // or comes back
 	loss     *loss
 	ends     ending
 	password string // the new one, taken out of the commit
@@ -102,6 +105,9 @@ func (ch *change) reviewUser(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := checkPreferences(ch.after); err != nil {
+		return err
+	}
 	if ch.restrict {
 		if err := ch.holdOwn(); err != nil {
 			return err
@@ -114,6 +120,9 @@ func (ch *change) reviewUser(ctx context.Context) error {
 		return err
 	}
 	if err := ch.reviewPassword(ctx); err != nil {
+		return err
+	}
+	if err := ch.reviewRest(ctx); err != nil {
 		return err
 	}
 	ch.stamp()
@@ -174,6 +183,9 @@ func (ch *change) reviewRoles(ctx context.Context) error {
 	}
 	if ch.roles {
 		ch.ends = ending{sessions: true, tokens: true}
+		if reflect.DeepEqual(ch.before.Attributes["entitlements"], ch.after.Attributes["entitlements"]) {
+			delete(ch.after.Attributes, "entitlements") // they were for the other role
+		}
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (w *Workspace) CommitMany(ctx context.Context, commits []*scim.Commit) []sc
 
 // special tells a change that has more to it than its commit.
 func (ch *change) special() bool {
-	return ch.loss != nil || ch.ends != ending{} || ch.password != "" || ch.newAdmin != "" || ch.oldAdmin != "" ||
+	return ch.loss != nil || ch.ends != ending{} || ch.password != "" || ch.newAdmin != "" || ch.oldAdmin != "" || ch.offline || ch.online ||
 		ch.act == actDelete && (ch.Ref.Type == "User" || ch.Ref.Type == "Group")
 }
 
@@ -79,6 +79,15 @@ func (ch *change) special() bool {
 func (ch *change) prepare(ctx context.Context) error {
 	if ch.newAdmin != "" {
 		if err := ch.w.hint(ctx, ch.newAdmin, ch.Ref.ID, true); err != nil {
+			return err
+		}
+	}
+	if ch.offline {
+		if err := ch.w.hideAccount(ctx, ch.Ref.ID, ch.before); err != nil {
+			return err
+		}
+		if err := ch.w.checkLeases(ctx, ch.Ref.ID); err != nil { // one that was taken just before
+			ch.undo(ctx)
 			return err
 		}
 	}
@@ -104,6 +113,9 @@ func (ch *change) keepPassword(ctx context.Context) error {
 // undo takes back what was prepared for an account that was not made. What it does not get to, stays
 // as a person without an account, who cannot log in.
 func (ch *change) undo(ctx context.Context) {
+	if ch.offline {
+		_ = ch.w.showAccount(context.WithoutCancel(ctx), ch.Ref.ID)
+	}
 	if ch.act != actCreate || ch.Ref.Type != "User" {
 		return
 	}
@@ -131,8 +143,16 @@ func (ch *change) finish(ctx context.Context) error {
 	if ch.Ref.Type != "User" {
 		return nil
 	}
+	if ch.online || ch.act == actDelete {
+		if err := w.showAccount(ctx, ch.Ref.ID); err != nil {
+			return err
+		}
+	}
 	switch {
 	case ch.act == actDelete:
+		if err := w.abortLeases(ctx, ch.Ref.ID); err != nil {
+			return err
+		}
 		return w.dir.people.leave(ctx, ch.Ref.ID, w.name)
 	case ch.act == actCreate:
 		return w.join(ctx, []scim.Ref{ch.Ref})

@@ -86,6 +86,22 @@ func checkMail(s *Settings, r *scim.Resource) error {
 	return nil
 }
 
+// switches are the preferences that the server knows: they are on or off.
+var switches = []string{"dailyDigestEmails", "discussionEmails", "rememberPositionFlow"}
+
+// checkPreferences holds the known preferences to be true or false.
+func checkPreferences(r *scim.Resource) error {
+	values, _ := extension(r)["preferences"].([]any)
+	for _, v := range values {
+		m, _ := v.(map[string]any)
+		name, _ := m["name"].(string)
+		if value, _ := m["value"].(string); slices.Contains(switches, name) && value != "true" && value != "false" {
+			return scim.Errorf(scim.ErrInvalidValue, "preferences: %s is true or false", name)
+		}
+	}
+	return nil
+}
+
 // What a person may write of their own account (accounts.md A6).
 var (
 	ownAttributes = []string{"name", "displayName", "nickName", "profileUrl", "photos", "phoneNumbers", "addresses",

@@ -9,12 +9,12 @@ import (
 // personal tells who holds a token that a person made while logged in. It is suspended while their
 // account is not active, ends with a change of their role, and never may do more than they.
 func (t *tokens) personal(ctx context.Context, tok cachedToken) (*scim.Actor, error) {
-	who, err := t.subject(ctx, tok.Workspace, tok.Person)
+	if tok.Use != UseBearer {
+		return nil, errBadToken
+	}
+	who, err := t.live(ctx, tok.Workspace, tok.Person, func(s *subject) bool { return s.tokens == tok.Epoch })
 	if err != nil {
 		return nil, err
-	}
-	if tok.Use != UseBearer || who == nil || !who.active || who.tokens != tok.Epoch {
-		return nil, errBadToken
 	}
 	t.touch(ctx, tok)
 	own := *tok.actor

@@ -48,6 +48,7 @@ func presets() []preset {
 	pysyft := base("ADMIN", "GUEST",
 		Role{"DATA_SCIENTIST", selfOnly}, Role{"GUEST", selfOnly}, Role{"ADMIN", admin})
 	pysyft.Required = []string{"name", "emails", "password"}
+	pysyft.UserNameFromEmail = true
 	argilla := base("admin", "",
 		Role{"annotator", selfOnly}, Role{"admin", admin}, Role{"owner", Permissions()})
 	argilla.FirstNameDefaultsToUserName = true

@@ -209,6 +209,22 @@ func (d *Directory) subject(ctx context.Context, workspace, id string) (*subject
 	})
 }
 
+// live is the account behind a session or token, where it is active and the epoch is right. What
+// seems not to be is looked at again: somebody who has just logged in is known by no cache.
+func (d *Directory) live(ctx context.Context, workspace, id string, right func(*subject) bool) (*subject, error) {
+	for range 2 {
+		who, err := d.subject(ctx, workspace, id)
+		if err != nil {
+			return nil, err
+		}
+		if who != nil && who.active && right(who) {
+			return who, nil
+		}
+		d.subjects.forget(workspace + "/" + id)
+	}
+	return nil, errBadToken
+}
+
 // authenticateSession tells who is logged in by a session's token.
 func (d *Directory) authenticateSession(ctx context.Context, id, text string) (*scim.Actor, error) {
 	sess, err := d.sessions.recent(ctx, id)
@@ -251,12 +267,9 @@ func (d *Directory) sessionActor(ctx context.Context, sess *session) (*scim.Acto
 		return &scim.Actor{Kind: "guest", ID: sess.ID, Name: "guest", Workspace: sess.Workspace, Session: sess.ID, By: sess.By,
 			Permissions: acting(s.permissions(s.GuestRole), sess)}, nil
 	}
-	who, err := d.subject(ctx, sess.Workspace, sess.User)
+	who, err := d.live(ctx, sess.Workspace, sess.User, func(s *subject) bool { return s.sessions == sess.Epoch })
 	if err != nil {
 		return nil, err
-	}
-	if who == nil || !who.active || who.sessions != sess.Epoch {
-		return nil, errBadToken
 	}
 	actor := &scim.Actor{Kind: "user", ID: sess.User, Name: who.userName, Workspace: sess.Workspace, Session: sess.ID, By: sess.By,
 		User: scim.Ref{Type: "User", ID: sess.User}, Permissions: acting(who.may, sess)}
@@ -372,7 +385,7 @@ func (d *Directory) seesSessions(actor *scim.Actor, workspace string) (all bool,
 func (d *Directory) EndSession(ctx context.Context, id string) error {
 	actor := scim.ActorFrom(ctx)
 	missing := scim.Errorf(scim.ErrNotFound, "there is no session with the id %q: `rollcall session list` shows them", id)
-	if actor == nil {
+	if actor == nil || actor.Session == "" && !actor.Can(SessionsManage) {
 		return may(actor, SessionsManage)
 	}
 	if len(id) != sessionIDLen {
@@ -393,7 +406,7 @@ func (d *Directory) EndSession(ctx context.Context, id string) error {
 func (d *Directory) Logout(ctx context.Context) error {
 	actor := scim.ActorFrom(ctx)
 	if actor == nil || actor.Session == "" {
-		return scim.Errorf(scim.ErrInvalidValue, "a token has no session to end: `rollcall token revoke` ends the token")
+		return scim.Errorf(scim.ErrForbidden, "a token has no session to end: `rollcall token revoke` ends the token")
 	}
 	return d.sessions.end(ctx, actor.Session)
 }

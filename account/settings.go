@@ -35,7 +35,9 @@ type Settings struct {
 	AdministratorRole string `json:"administratorRole"`
 	GuestRole         string `json:"guestRole"`
 	// Required are attributes without which no account is made: name, emails, password.
-	Required                    []string       `json:"required"`
+	Required []string `json:"required"`
+	// UserNameFromEmail lets POST /api/v1/users do without a userName: it is the e-mail address.
+	UserNameFromEmail           bool           `json:"userNameFromEmail"`
 	UserNameIsEmail             bool           `json:"userNameIsEmail"`
 	FirstNameDefaultsToUserName bool           `json:"firstNameDefaultsToUserName"`
 	DefaultGroups               []string       `json:"defaultGroups"` // displayNames: every new account joins them

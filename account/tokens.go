@@ -79,8 +79,8 @@ type NewToken struct {
 }
 
 type tokens struct {
-	// subject tells of the account whose token one is.
-	subject    func(ctx context.Context, workspace, id string) (*subject, error)
+	// live is the account whose token one is.
+	live       func(ctx context.Context, workspace, id string, right func(*subject) bool) (*subject, error)
 	kv, access scim.KV // access holds the access tokens
 	now        func() time.Time
 

@@ -65,6 +65,8 @@ type Images struct {
 // With says what a reader wants besides the resource itself.
 type With struct {
 	Groups bool // Stored.Groups
+	// Inactive asks for accounts that are deactivated too, which whoever holds the rules hides.
+	Inactive bool
 }
 
 // Query asks for a page of resources (RFC 7644 §3.4.2).

@@ -45,19 +45,19 @@ func (c *cli) userCommand() *cobra.Command {
 	columns := func(r resource) []string {
 		return []string{r.text("id"), r.text("userName"), r.text("displayName"), r.primary("emails"), r.text("active")}
 	}
-	return c.group("user", "List and show users",
+	return c.group("user", "List users, make them, and say what they may do", append(c.accountCommands(),
 		c.listCommand("Users", "user", []string{"id", "user name", "display name", "e-mail", "active"}, columns, `  rollcall user list --filter 'userName sw "a" and active eq true'
   rollcall user list --filter 'emails.value ew "@example.com"' -o json`),
-		c.showCommand("Users", "user", "userName", "id, userName or externalId"))
+		c.showCommand("Users", "user", "userName", "id, userName or externalId"))...)
 }
 
 func (c *cli) groupCommand() *cobra.Command {
 	columns := func(r resource) []string {
 		return []string{r.text("id"), r.text("displayName"), r.text("externalId")}
 	}
-	return c.group("group", "List and show groups",
+	return c.group("group", "List groups, make them, and say who is in them", append(c.groupCommands(),
 		c.listCommand("Groups", "group", []string{"id", "display name", "external id"}, columns, `  rollcall group list --filter 'displayName co "data"'`),
-		c.showCommand("Groups", "group", "displayName", "id, displayName or externalId"))
+		c.showCommand("Groups", "group", "displayName", "id, displayName or externalId"))...)
 }
 
 // pageSize is how many resources a list asks for at a time.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"rollcall/account"
 	"rollcall/scim"
 )
 
@@ -20,8 +21,10 @@ type Problem struct {
 	Detail    string `json:"detail,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
 	// Token and ExpiresAt come with password-expired: good for setting a new password alone.
-	Token     string    `json:"token,omitempty"`
-	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	Token string `json:"token,omitempty"`
+	// Leases come with leased.
+	Leases    []account.Lease `json:"leases,omitempty"`
+	ExpiresAt time.Time       `json:"expiresAt,omitzero"`
 }
 
 func (p *Problem) Error() string {
@@ -92,6 +95,10 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var expired *expiredPassword
 	if errors.As(err, &expired) {
 		p.Token, p.ExpiresAt = expired.in.Token, expired.in.ExpiresAt
+	}
+	var leased *account.LeasedError
+	if errors.As(err, &leased) {
+		p.Leases = leased.Leases
 	}
 	if p.Status >= http.StatusInternalServerError && !errors.Is(err, scim.ErrPaused) {
 		a.logger.LogAttrs(r.Context(), slog.LevelError, "api request failed", slog.String("request_id", p.RequestID), slog.Any("error", err))

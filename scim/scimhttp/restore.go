@@ -22,7 +22,7 @@ func (x *exchange) restore(draft *scim.Draft, edges []scim.EdgeChange, conflict 
 		return nil, conflict
 	}
 	for range maxRestores {
-		old, err := x.store.Lookup(x.ctx, x.typ.Name, "externalId", externalID, scim.With{Groups: true})
+		old, err := x.store.Lookup(x.ctx, x.typ.Name, "externalId", externalID, scim.With{Groups: true, Inactive: true})
 		if errors.Is(err, scim.ErrNotFound) || errors.Is(err, scim.ErrForbidden) || err == nil && old.Owner != owner {
 			return nil, conflict
 		}
