@@ -61,6 +61,7 @@ var importers = map[string][]string{
 	"github.com/robfig/cron/v3":          {"sync"},
 	"github.com/coreos/go-oidc/v3":       {"account"},
 	"golang.org/x/time":                  {"account"},
+	"golang.org/x/crypto":                {"account"},
 	"github.com/spf13/cobra":             {"cmd/rollcall"},
 	"golang.org/x/term":                  {"cmd/rollcall"},
 	"github.com/lmittmann/tint":          {"cmd/rollcall"},

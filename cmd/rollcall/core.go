@@ -74,12 +74,13 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 	}
 	rules, _ := c.config.authority() // what is wrong with them was told when they were read
 	c.accounts, err = account.New(account.Config{
-		Authority: rules,
-		Clients:   c.config.accountClients(),
-		Open:      c.open,
-		Model:     c.schemas.Model,
-		State:     c.store.State(),
-		Breached:  breached,
+		Authority:     rules,
+		Clients:       c.config.accountClients(),
+		Open:          c.open,
+		Model:         c.schemas.Model,
+		State:         c.store.State(),
+		CheckPassword: c.checkPassword,
+		Breached:      breached,
 		Create: func(ctx context.Context, name string) error {
 			_, err := c.store.CreateWorkspace(ctx, name)
 			return err
