@@ -40,22 +40,31 @@ func (w *Workspace) CommitMany(ctx context.Context, commits []*scim.Commit) []sc
 	var place []int
 	for i, c := range commits {
 		ch, err := w.review(ctx, c)
-		if err != nil {
-			results[i].Err = err
-			continue
+		switch {
+		case err != nil:
+		case ch.loss != nil: // judged one by one
+			results[i].Committed, err = ch.run(ctx)
+		default:
+			if err = ch.prepare(ctx); err == nil {
+				plain := *c
+				plain.Password = "" // no store sees one
+				many, changes, place = append(many, &plain), append(changes, ch), append(place, i)
+			}
 		}
-		if ch.special() {
-			results[i].Committed, results[i].Err = ch.run(ctx)
-			continue
-		}
-		many, changes, place = append(many, c), append(changes, ch), append(place, i)
+		results[i].Err = err
 	}
 	var joined []scim.Ref
 	for i, r := range w.store.CommitMany(ctx, many) {
-		results[place[i]] = r
-		if r.Err == nil && changes[i].act == actCreate && changes[i].Ref.Type == "User" {
-			joined = append(joined, changes[i].Ref)
+		ch := changes[i]
+		switch {
+		case r.Err != nil:
+			ch.undo(ctx)
+		case ch.act == actCreate && ch.Ref.Type == "User":
+			joined = append(joined, ch.Ref)
+		default:
+			r.Err = ch.finish(ctx)
 		}
+		results[place[i]] = r
 	}
 	if err := w.join(ctx, joined); err != nil {
 		for i, ch := range changes {
@@ -65,12 +74,6 @@ func (w *Workspace) CommitMany(ctx context.Context, commits []*scim.Commit) []sc
 		}
 	}
 	return results
-}
-
-// special tells a change that has more to it than its commit.
-func (ch *change) special() bool {
-	return ch.loss != nil || ch.ends != ending{} || ch.password != "" || ch.newAdmin != "" || ch.oldAdmin != "" || ch.offline || ch.online ||
-		ch.act == actDelete && (ch.Ref.Type == "User" || ch.Ref.Type == "Group")
 }
 
 // prepare does what comes before the commit: the person before the account, what finds
