@@ -38,6 +38,8 @@ type Config struct {
 	List   func(ctx context.Context) ([]string, error)
 	// CheckPassword asks the directory of an account whose source is ldap; nil where none can be asked.
 	CheckPassword CheckPassword
+	// Keyring is the file of the keys that secrets are kept under, made at first use; "" for none.
+	Keyring string
 	// Breached are passwords that nobody may choose; nil for none.
 	Breached map[string]bool
 	Logger   *slog.Logger
@@ -73,6 +75,7 @@ type Directory struct {
 	checkLDAP  CheckPassword
 	hasher     *hasher
 	breached   map[string]bool
+	keys       *keyring
 
 	settingsKV    scim.KV
 	settingsCache *cache[*Settings]
@@ -95,7 +98,7 @@ func New(c Config) (*Directory, error) {
 		return nil, err
 	}
 	d.tokens = newTokens(c.State, d.now)
-	d.tokens.live = d.live
+	d.tokens.live, d.keys = d.live, &keyring{path: c.Keyring}
 	d.state, d.create, d.list, d.breached = c.State, c.Create, c.List, c.Breached
 	d.people, d.numbers, d.hasher = newPeople(c.State, d.now), newNumbers(c.State, d.now), newHasher()
 	d.sessions, d.subjects, d.throttle = newSessions(c.State, d.now), newCache[*subject](d.now), newThrottle(c.State, d.now)

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 
 	"rollcall/scim"
 )
@@ -153,7 +154,7 @@ func (ch *change) finish(ctx context.Context) error {
 	}
 	switch {
 	case ch.act == actDelete:
-		if err := w.abortLeases(ctx, ch.Ref.ID); err != nil {
+		if err := errors.Join(w.abortLeases(ctx, ch.Ref.ID), w.dropSecrets(ctx, ch.Ref.ID)); err != nil {
 			return err
 		}
 		return w.dir.people.leave(ctx, ch.Ref.ID, w.name)

@@ -23,6 +23,7 @@ func accountServer(t *testing.T, storeURL string) *served {
 	file := write(t, filepath.Join(t.TempDir(), "rollcall.yaml"), "server: {trusted_proxies: [127.0.0.1]}\n", 0o600)
 	c, _ := load(t, Options{File: file, Validators: validators()})
 	c.Store.URL = storeURL
+	c.Secrets.Keyring = filepath.Join(t.TempDir(), "keyring.json")
 	c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	core, err := openCore(t.Context(), c, nil, slog.New(slog.DiscardHandler))
 	if err != nil {

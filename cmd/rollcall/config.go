@@ -32,6 +32,14 @@ type Config struct {
 	Ownership map[string]string `key:"ownership"`
 	Events    EventsConfig      `key:"events"`
 	Accounts  AccountsConfig    `key:"accounts"`
+	Secrets   SecretsConfig     `key:"secrets"`
+}
+
+// SecretsConfig is how secrets of people are kept.
+type SecretsConfig struct {
+	// Keyring is the file of the keys that they are encrypted with, made at first use. Every replica
+	// needs the same; without it nobody reads them ever again.
+	Keyring string `key:"keyring"`
 }
 
 // AccountsConfig is what people who log in are held to, beside each workspace's own settings.
@@ -227,6 +235,7 @@ type ClientConfig struct {
 func defaultConfig() *Config {
 	return &Config{
 		Server:  ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090"},
+		Secrets: SecretsConfig{Keyring: "rollcall-keyring.json"},
 		Store:   StoreConfig{URL: "bolt:rollcall.db", ConfirmTimeout: second, FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep},
 		Logging: LoggingConfig{Level: "info", Format: "auto", PII: "mask"},
 		Sources: map[string]*SourceConfig{},

@@ -99,7 +99,7 @@ func New(c Config) http.Handler {
 			mux.Handle(pattern, long(a.serve(h)))
 		}
 	}
-	for _, routes := range []map[string]handler{a.workspaceRoutes(), a.sessionRoutes(), a.accountRoutes()} {
+	for _, routes := range []map[string]handler{a.workspaceRoutes(), a.sessionRoutes(), a.accountRoutes(), a.secretRoutes()} {
 		for pattern, h := range routes {
 			mux.Handle(pattern, a.serve(h))
 		}
