@@ -18,8 +18,8 @@ type logins struct {
 const loginsSpace = "logins"
 
 // noteLogin notes a login, as well as it can: one that cannot be noted is a login all the same.
-func (w *Workspace) noteLogin(ctx context.Context, id string, good bool) {
-	kv, now := w.kv(loginsSpace), w.dir.now().UTC().Truncate(time.Millisecond)
+func noteLogin(ctx context.Context, kv scim.KV, id string, now time.Time, good bool) {
+	now = now.UTC().Truncate(time.Millisecond)
 	for range 5 {
 		old, err := kv.Get(ctx, id)
 		if errors.Is(err, scim.ErrNotFound) {

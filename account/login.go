@@ -55,8 +55,12 @@ func (d *Directory) LogIn(ctx context.Context, l Login) (*LoggedIn, error) {
 		return nil, err
 	}
 	who, user, err := d.prove(ctx, stored, l.Password)
-	if errors.Is(err, scim.ErrUnauthenticated) && stored != nil {
-		w.noteLogin(ctx, stored.ID, false)
+	if errors.Is(err, scim.ErrUnauthenticated) {
+		if stored != nil {
+			noteLogin(ctx, w.kv(loginsSpace), stored.ID, d.now(), false)
+		} else { // the same work, so that it takes the same time
+			noteLogin(ctx, d.state.KV("nobody"), "nobody", d.now(), false)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -68,7 +72,7 @@ func (d *Directory) LogIn(ctx context.Context, l Login) (*LoggedIn, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.noteLogin(ctx, user.ID, true)
+	noteLogin(ctx, w.kv(loginsSpace), user.ID, d.now(), true)
 	return in, nil
 }
 
@@ -106,13 +110,15 @@ func (d *Directory) prove(ctx context.Context, stored *scim.Stored, password str
 	var who *person
 	var user *scim.Resource
 	var err error
+	id := "nobody"
 	if stored != nil {
+		id = stored.ID
 		if user, err = stored.Resource(); err != nil {
 			return nil, nil, err
 		}
-		if who, err = d.people.get(ctx, stored.ID); err != nil {
-			return nil, nil, err
-		}
+	}
+	if who, err = d.people.get(ctx, id); err != nil {
+		return nil, nil, err
 	}
 	source, hash := "local", ""
 	if user != nil {

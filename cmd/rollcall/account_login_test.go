@@ -99,15 +99,19 @@ func TestA01_Throttled(t *testing.T) {
 		if a := s.tryLogin("", "victim", goodPassword, "198.51.100.7"); a.code != 200 {
 			t.Errorf("the victim from elsewhere = %d %s, want 200", a.code, a.text)
 		}
-		if a := s.tryLogin("", "VICTIM@example.com", goodPassword, "203.0.113.9"); a.code != 429 {
-			t.Errorf("another spelling from the attacker's address = %d, want 429", a.code)
+		slowed := false // the waits grow: on any machine one comes that is not over yet
+		for range 20 {
+			slowed = slowed || s.tryLogin("", "VICTIM@example.com", "a guess", "203.0.113.9").code == 429
+		}
+		if !slowed {
+			t.Error("another spelling from the attacker's address is never slowed down")
 		}
 	})
 }
 
 // TestA01_Time: an unknown user and a wrong password take the same time.
 func TestA01_Time(t *testing.T) {
-	n := testserver.Rounds(12, 200)
+	n := testserver.Rounds(20, 200)
 	s := accountServer(t, "bolt:"+t.TempDir()+"/rollcall.db")
 	s.makeUser("default", "ada", "")
 	var known, unknown []time.Duration
