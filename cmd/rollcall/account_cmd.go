@@ -15,6 +15,14 @@ import (
 	"rollcall/scim"
 )
 
+// peopleCommands are the commands about accounts that stand by themselves.
+func (c *cli) peopleCommands() []*cobra.Command {
+	return []*cobra.Command{
+		c.loginCommand(), c.logoutCommand(), c.passwordCommand(), c.sessionCommand(), c.impersonateCommand(),
+		c.leaseCommand(), c.secretCommand(), c.credentialCommand(), c.workspaceCommand(), c.settingsCommand(),
+	}
+}
+
 // accountCommands are those of `rollcall user` beside list and show.
 func (c *cli) accountCommands() []*cobra.Command {
 	return []*cobra.Command{
