@@ -139,6 +139,7 @@ func TestRefusals(t *testing.T) {
 		{"NOPERM this user has no permissions", true},
 		{"CLUSTERDOWN Hash slot not served", true},
 		{"ERR max number of clients reached", true},
+		{"ERR Script attempted to access a non local key in a cluster node script", true},
 		{"WRONGTYPE Operation against a key", false},
 		{"ERR unknown command", false},
 	} {

@@ -61,7 +61,7 @@ func (b *Backend) confirmed(ctx context.Context, wait *redis.Cmd) error {
 	}
 	if n < b.confirm {
 		return fmt.Errorf("redisdb: %d replicas have it after %v: %w: %w", n, b.confirmTimeout, store.ErrUnconfirmed,
-			scim.Errorf(scim.ErrUnavailable, "the change was made, but fewer than %d replicas have confirmed it: it may yet be lost", b.confirm))
+			scim.Errorf(scim.ErrUnavailable, "what was written is not confirmed by %d replicas, and may yet be lost", b.confirm))
 	}
 	return nil
 }

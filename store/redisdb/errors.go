@@ -21,6 +21,9 @@ var refusals = []string{
 	"MOVED", "ASK", "NOAUTH", "WRONGPASS", "NOPERM", "ERR max number of clients",
 }
 
+// elsewhere is what a script says that meets a key of a slot on its way to another node.
+const elsewhere = "attempted to access a non local key"
+
 // failed makes an error of a request that went wrong. It wraps scim.ErrUnavailable, unless the
 // caller cancelled or Redis found the request itself at fault; and store.ErrUnknown
 // where the request may have been executed.
@@ -35,7 +38,7 @@ func failed(ctx context.Context, what string, err error) error {
 	if errors.As(err, &reply) {
 		for _, word := range refusals {
 			// A script before Redis 7 wraps the reply that stopped it: "… -OOM command …".
-			if strings.HasPrefix(reply.Error(), word) || strings.Contains(reply.Error(), "-"+word+" ") {
+			if strings.HasPrefix(reply.Error(), word) || strings.Contains(reply.Error(), "-"+word+" ") || strings.Contains(reply.Error(), elsewhere) {
 				return fmt.Errorf("redisdb: %s: %w: %w", what, scim.ErrUnavailable, err)
 			}
 		}

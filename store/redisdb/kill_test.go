@@ -17,7 +17,9 @@ import (
 func TestKill(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
-	b := connect(t, server.Addr())
+	// More than three edges are staged, which takes several steps.
+	b := connectTo(t, Config{Addr: server.Addr(), MaxEdges: 3})
+	b.abandoned = 100 * time.Millisecond
 	// A feed as short as the load of a few rounds keeps the check as fast in the last as in the first.
 	s := store.New(store.Config{Backend: b, FeedKeep: 5000})
 	w, err := s.Workspace(t.Context(), store.DefaultWorkspace)

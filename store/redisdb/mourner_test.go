@@ -137,14 +137,16 @@ func (w *worker) next() (*scim.Commit, []scim.Ref) {
 	switch {
 	case kind < 30:
 		return w.create("User", "userName", nil)
-	case kind < 40 && u != nil:
-		return w.create("Group", "displayName", &user)
+	case kind < 40:
+		return w.create("Group", "displayName", w.some())
 	case kind < 55 && u != nil:
 		return w.rename(user, u, "userName")
 	case kind < 60 && g != nil:
 		return w.rename(group, g, "displayName")
-	case kind < 85 && u != nil && g != nil:
-		return w.edge(group, g, user)
+	case kind < 78 && u != nil && g != nil:
+		return w.edges(group, g, []scim.Ref{user})
+	case kind < 85 && g != nil:
+		return w.edges(group, g, w.some())
 	case kind < 90 && g != nil:
 		g.maybe = &state{}
 		return &scim.Commit{Ref: group, Expect: scim.MustExist, Delete: true}, []scim.Ref{group}
@@ -156,14 +158,24 @@ func (w *worker) next() (*scim.Commit, []scim.Ref) {
 
 func (w *worker) name() string { return fmt.Sprintf("%p-%d", w, w.n) }
 
-func (w *worker) create(typ, attr string, member *scim.Ref) (*scim.Commit, []scim.Ref) {
+// some are a few users that are there.
+func (w *worker) some() (users []scim.Ref) {
+	for ref, l := range w.lives {
+		if ref.Type == "User" && l.is.there && l.maybe == nil && len(users) < 8 {
+			users = append(users, ref)
+		}
+	}
+	return users
+}
+
+func (w *worker) create(typ, attr string, members []scim.Ref) (*scim.Commit, []scim.Ref) {
 	s := &state{there: true, name: w.name(), members: map[scim.Ref]bool{}}
 	r := &scim.Resource{Attributes: map[string]any{attr: s.name}}
 	r.Ref = scim.Ref{Type: typ, ID: scim.NewID()}
 	c := &scim.Commit{Ref: r.Ref, Put: r}
-	if member != nil {
-		s.members[*member] = true
-		c.Edges = []scim.EdgeChange{{Member: *member}}
+	for _, member := range members {
+		s.members[member] = true
+		c.Edges = append(c.Edges, scim.EdgeChange{Member: member})
 	}
 	w.lives[r.Ref] = &life{maybe: s}
 	return c, []scim.Ref{r.Ref}
@@ -180,15 +192,20 @@ func (w *worker) rename(ref scim.Ref, l *life, attr string) (*scim.Commit, []sci
 	return c, []scim.Ref{ref}
 }
 
-func (w *worker) edge(group scim.Ref, l *life, user scim.Ref) (*scim.Commit, []scim.Ref) {
+// edges has those leave a group who are in it, and the others join.
+func (w *worker) edges(group scim.Ref, l *life, users []scim.Ref) (*scim.Commit, []scim.Ref) {
 	l.maybe = l.is.clone()
-	there := l.is.members[user]
-	if there {
-		delete(l.maybe.members, user)
-	} else {
-		l.maybe.members[user] = true
+	c := &scim.Commit{Ref: group, Expect: scim.MustExist}
+	for _, user := range users {
+		there := l.is.members[user]
+		if there {
+			delete(l.maybe.members, user)
+		} else {
+			l.maybe.members[user] = true
+		}
+		c.Edges = append(c.Edges, scim.EdgeChange{Remove: there, Member: user})
 	}
-	return &scim.Commit{Ref: group, Expect: scim.MustExist, Edges: []scim.EdgeChange{{Remove: there, Member: user}}}, []scim.Ref{group}
+	return c, []scim.Ref{group}
 }
 
 // remove deletes a user, whom its groups lose.
