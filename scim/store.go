@@ -181,6 +181,15 @@ type Owned struct {
 	Mark       string // Commit.Mark of the last commit that had one
 }
 
+// Deleted is a resource that was deleted, and is kept for a while to be restored.
+type Deleted struct {
+	Version  Version // of the deletion
+	Time     time.Time
+	Resource *Resource // as it was
+	Groups   []Ref     // that it was a member of
+	Members  int       // that it had
+}
+
 // Change is one entry of the change feed.
 type Change struct {
 	Version   Version // of the change, and of the resource after it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +105,7 @@ func (p *pair) tx() *store.Tx {
 		Expect:        pick(p, "expect", scim.MustNotExist, scim.MustNotExist, scim.MustExist, scim.MustExist, 1, 2, 3),
 		Nonce:         fmt.Sprintf("%0*d", store.NonceLen, len(p.sent)+1),
 		RefuseUnknown: rapid.Bool().Draw(p.T, "refuse"), WantPayload: rapid.Bool().Draw(p.T, "want"), Actor: "token:a",
+		KeepDeleted: rapid.IntRange(0, 3).Draw(p.T, "keep deleted") > 0, Restores: rapid.Bool().Draw(p.T, "restores"), Created: time.UnixMilli(1234567890123),
 		KeepImages: pick(p, "images", uint64(0), 100, 100, 100, 100),
 	}
 	if tx.Op == store.OpPut {
@@ -191,6 +193,22 @@ func answer(res store.TxResult) string {
 	return text(res) + payload
 }
 
+// deletedText is what is kept of a resource that was deleted, without times, its edges in order.
+func deletedText(value []byte) []any {
+	parts, rest := []any{string(value[:16])}, string(value[29:])
+	for range 2 {
+		digits, text, _ := strings.Cut(rest, ":")
+		n, err := strconv.Atoi(digits)
+		if err != nil {
+			panic(err)
+		}
+		edges := strings.Fields(text[:n])
+		slices.Sort(edges)
+		parts, rest = append(parts, edges), text[n:]
+	}
+	return append(parts, timeless([]byte(rest)))
+}
+
 // timeless is a record without its times.
 func timeless(record []byte) string {
 	if len(record) == 0 {
@@ -241,6 +259,9 @@ func (p *pair) dump(b store.Backend) string {
 			return nil
 		}))
 	}
+	check(b.KVScan(p.ctx, p.ws, store.DeletedSpace, func(key string, value []byte) error {
+		return add([]any{key, deletedText(value)})
+	}))
 	check(b.KVScan(p.ctx, p.ws, store.NamesSpace, func(key string, value []byte) error { return add([]string{key, string(value)}) }))
 	raws, err := b.Read(p.ctx, p.ws, slices.Concat(users, groups), true)
 	check(err)

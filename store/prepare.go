@@ -200,6 +200,7 @@ func (w *Workspace) prepareDelete(ctx context.Context, t *scim.ResourceType, p *
 			tx.Edges = append(tx.Edges, Edge{Remove: true, Group: c.Ref, Member: member})
 		}
 	}
+	tx.KeepDeleted = w.keepDeleted
 	tx.Op, tx.Named = OpDelete, len(t.MemberTypes) > 0
 	r, err := p.old.Resource()
 	if err != nil {

@@ -26,17 +26,23 @@ func (s *Store) Recover(ctx context.Context) (underWay int, err error) {
 	return underWay, nil
 }
 
-// recoverEvery is how often KeepRecovered looks.
-const recoverEvery = time.Minute
+const (
+	recoverEvery = time.Minute
+	purgeEvery   = 60 // rounds of it
+)
 
-// KeepRecovered does so at once and every minute, until the context ends.
-func (s *Store) KeepRecovered(ctx context.Context) {
+// KeepTidy recovers at once and every minute, and purges what was deleted long ago every hour, until
+// the context ends.
+func (s *Store) KeepTidy(ctx context.Context) {
 	tick := time.NewTicker(recoverEvery)
 	defer tick.Stop()
-	for {
+	for round := 0; ; round++ {
 		_, err := s.Recover(ctx)
+		if err == nil && round%purgeEvery == 0 {
+			_, err = s.PurgeOld(ctx)
+		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, scim.ErrUnavailable) {
-			s.log.Error("what was left half done could not be finished", "error", err)
+			s.log.Error("what was left behind could not be tidied up", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -49,6 +49,9 @@ type Config struct {
 	// ImageKeep is how many of them keep their images (scim.Images); 0 for DefaultImageKeep, and
 	// below 0 for none at all.
 	ImageKeep int
+	// DeletedKeep is for how long what is deleted can be restored; 0 for DefaultDeletedKeep, and
+	// below 0 for not at all.
+	DeletedKeep time.Duration
 	// IndexIdle is after how long without a list a workspace's index is dropped from memory; 0
 	// for half an hour.
 	IndexIdle time.Duration
@@ -61,7 +64,9 @@ type Store struct {
 	log     *slog.Logger
 	keep    uint64
 	images  uint64
-	idle    time.Duration
+
+	deletedKeep time.Duration
+	idle        time.Duration
 
 	mu    sync.Mutex // guards known
 	known map[string]*Workspace
@@ -78,6 +83,9 @@ func New(c Config) *Store {
 	}
 	if s.keep == 0 {
 		s.keep = DefaultFeedKeep
+	}
+	if s.deletedKeep = c.DeletedKeep; s.deletedKeep == 0 {
+		s.deletedKeep = DefaultDeletedKeep
 	}
 	switch {
 	case c.ImageKeep == 0:
@@ -190,14 +198,15 @@ func validWorkspace(name string) bool {
 
 // Workspace is one workspace's resources and state.
 type Workspace struct {
-	state  // its locks and key-value spaces
-	model  func(context.Context, string) (*scim.Model, error)
-	log    *slog.Logger
-	keep   uint64 // changes in the feed
-	image  uint64 // changes with images
-	find   searcher
-	layout atomic.Pointer[layoutSeen]
-	seen   atomic.Uint64 // the highest number that a commit of ours was given
+	state       // its locks and key-value spaces
+	model       func(context.Context, string) (*scim.Model, error)
+	log         *slog.Logger
+	keep        uint64 // changes in the feed
+	image       uint64 // changes with images
+	keepDeleted bool
+	find        searcher
+	layout      atomic.Pointer[layoutSeen]
+	seen        atomic.Uint64 // the highest number that a commit of ours was given
 }
 
 var (
@@ -207,11 +216,12 @@ var (
 
 func newWorkspace(s *Store, name string) *Workspace {
 	w := &Workspace{
-		state: state{backend: s.backend, ws: name},
-		model: s.model,
-		log:   s.log.With("workspace", name),
-		keep:  s.keep,
-		image: s.images,
+		state:       state{backend: s.backend, ws: name},
+		model:       s.model,
+		log:         s.log.With("workspace", name),
+		keep:        s.keep,
+		image:       s.images,
+		keepDeleted: s.deletedKeep > 0,
 	}
 	w.find = newIndex(w, s.idle)
 	return w

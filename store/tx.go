@@ -59,6 +59,12 @@ type Tx struct {
 	// written, and those that there are go.
 	KeepImages uint64
 
+	// KeepDeleted has an OpDelete keep what it deletes (DeletedSpace). A Tx that creates
+	// a resource removes what is kept of it, unless it Restores it; Created is then when it was
+	// first made.
+	KeepDeleted, Restores bool
+	Created               time.Time
+
 	// For the feed.
 	Actor, Client, RequestID string
 	Changed                  string // by ChangedText

@@ -91,6 +91,8 @@ type StoreConfig struct {
 	FeedKeep int `key:"feed_keep"`
 	// ImageKeep is how many of them keep what the resource was before and after; 0 for none.
 	ImageKeep int `key:"image_keep"`
+	// DeletedKeep is for how long what was deleted can be restored; 0 for not at all.
+	DeletedKeep Duration `key:"deleted_keep"`
 }
 
 // BootstrapConfig is for the first start.
@@ -236,7 +238,7 @@ func defaultConfig() *Config {
 	return &Config{
 		Server:  ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090"},
 		Secrets: SecretsConfig{Keyring: "rollcall-keyring.json"},
-		Store:   StoreConfig{URL: "bolt:rollcall.db", ConfirmTimeout: second, FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep},
+		Store:   StoreConfig{URL: "bolt:rollcall.db", ConfirmTimeout: second, FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep, DeletedKeep: Duration(store.DefaultDeletedKeep)},
 		Logging: LoggingConfig{Level: "info", Format: "auto", PII: "mask"},
 		Sources: map[string]*SourceConfig{},
 		Clients: map[string]*ClientConfig{},

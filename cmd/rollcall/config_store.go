@@ -181,6 +181,9 @@ func (l *loader) checkStore() {
 	if s.FeedKeep < 1 {
 		l.bad("store.feed_keep", "", "%d is not above zero", s.FeedKeep)
 	}
+	if s.DeletedKeep < 0 {
+		l.bad("store.deleted_keep", "0 keeps nothing", "%v is below zero", time.Duration(s.DeletedKeep))
+	}
 	if s.ImageKeep < 0 {
 		l.bad("store.image_keep", "0 keeps none", "%d is below zero", s.ImageKeep)
 	}
@@ -244,6 +247,14 @@ func (s StoreConfig) TLS() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// deletedKeep is DeletedKeep for store.Config, where 0 stands for the default.
+func (s StoreConfig) deletedKeep() time.Duration {
+	if s.DeletedKeep == 0 {
+		return -1
+	}
+	return time.Duration(s.DeletedKeep)
 }
 
 // imageKeep is ImageKeep for store.Config, where 0 stands for the default.

@@ -54,7 +54,7 @@ func openCore(ctx context.Context, config *Config, files fs.FS, log *slog.Logger
 	}
 	c := &core{config: config, log: log, backend: backend, sources: map[string]*source{}, metrics: ops.NewMetrics(version), lastSeen: new(lastSeen)}
 	c.schemas = c.newRegistry()
-	c.store = store.New(store.Config{Backend: observedBackend{backend, c.metrics}, Logger: log, FeedKeep: uint64(config.Store.FeedKeep), ImageKeep: config.Store.imageKeep(), Model: c.schemas.Load})
+	c.store = store.New(store.Config{Backend: observedBackend{backend, c.metrics}, Logger: log, FeedKeep: uint64(config.Store.FeedKeep), ImageKeep: config.Store.imageKeep(), DeletedKeep: config.Store.deletedKeep(), Model: c.schemas.Load})
 	if err := c.checkStore(ctx); err != nil {
 		return nil, errors.Join(err, backend.Close())
 	}

@@ -221,7 +221,7 @@ func (s *server) run(ctx context.Context) error {
 	if w, ok := core.backend.(watched); ok {
 		wait.Go(func() { w.Watch(s.lifetime) })
 	}
-	wait.Go(func() { core.store.KeepRecovered(s.lifetime) })
+	wait.Go(func() { core.store.KeepTidy(s.lifetime) })
 	s.schedule(&wait)
 	if s.api != nil {
 		wait.Go(func() { core.countResources(s.lifetime) })

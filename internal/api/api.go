@@ -88,6 +88,9 @@ func New(c Config) http.Handler {
 		mux.Handle(pattern, long(a.serve(h)))
 	}
 	mux.Handle("GET /api/v1/changes", a.serve(a.listChanges))
+	for pattern, h := range a.deletedRoutes() {
+		mux.Handle(pattern, a.serve(h))
+	}
 	if c.Explain != nil {
 		mux.Handle("GET /api/v1/explain", a.serve(a.explain))
 	}

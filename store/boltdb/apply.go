@@ -243,8 +243,11 @@ func (a *apply) write() error {
 	}
 	now := time.UnixMilli(time.Now().UnixMilli()).UTC()
 	created := now
-	if a.record.Found {
+	switch {
+	case a.record.Found:
 		created = a.record.Created
+	case tx.Restores:
+		created = tx.Created
 	}
 	if now.Before(created) {
 		now = created // the clock was put back
@@ -280,6 +283,9 @@ func (a *apply) write() error {
 		return err
 	}
 	if err := a.writeImages(n, before); err != nil {
+		return err
+	}
+	if err := a.writeDeleted(before, lost); err != nil {
 		return err
 	}
 	return trim(feed, n, tx.Keep)
@@ -403,23 +409,32 @@ func release(w *bbolt.Bucket, c store.Claim) error {
 }
 
 func (a *apply) feedEntry(lost []scim.Ref) []byte {
+	row, _ := json.Marshal(store.FeedRow{ // cannot fail: strings and numbers
+		Op: a.tx.ChangeOp(a.record.Version), Ref: a.tx.Ref.String(), Before: uint64(a.record.Version),
+		Milli: a.res.Modified.UnixMilli(), Nonce: a.tx.Nonce,
+		Actor: a.tx.Actor, Client: a.tx.Client, Req: a.tx.RequestID,
+		Edges: a.movesText(), Groups: refsText(lost), Attrs: a.tx.Changed,
+	})
+	return row
+}
+
+// movesText is the changes of the resource's own members, as a feed entry has them.
+func (a *apply) movesText() string {
 	var edges []scim.EdgeChange
 	for _, c := range a.edges {
 		if c.own {
 			edges = append(edges, scim.EdgeChange{Remove: !c.want, Member: c.other})
 		}
 	}
-	groups := make([]string, len(lost))
-	for i, g := range lost {
-		groups[i] = g.String()
+	return string(store.AppendEdges(nil, edges))
+}
+
+func refsText(refs []scim.Ref) string {
+	texts := make([]string, len(refs))
+	for i, r := range refs {
+		texts[i] = r.String()
 	}
-	row, _ := json.Marshal(store.FeedRow{ // cannot fail: strings and numbers
-		Op: a.tx.ChangeOp(a.record.Version), Ref: a.tx.Ref.String(), Before: uint64(a.record.Version),
-		Milli: a.res.Modified.UnixMilli(), Nonce: a.tx.Nonce,
-		Actor: a.tx.Actor, Client: a.tx.Client, Req: a.tx.RequestID,
-		Edges: string(store.AppendEdges(nil, edges)), Groups: strings.Join(groups, " "), Attrs: a.tx.Changed,
-	})
-	return row
+	return strings.Join(texts, " ")
 }
 
 // trim drops entries that are no longer to be kept, a bounded number at a time.

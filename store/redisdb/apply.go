@@ -132,14 +132,14 @@ func request(tx *store.Tx, f *flip) ([]string, []any) {
 	if f != nil {
 		edges = 0
 	}
-	n := 10 + len(tx.Claims) + len(tx.Releases) + 4*edges
+	n := 11 + len(tx.Claims) + len(tx.Releases) + 4*edges
 	keys := append(make([]string, 0, n), seqKey(ws), feedKey(ws), recordKey(ws, tx.Ref), spacesKey(ws),
-		edgesKey(ws, store.Members, tx.Ref), edgesKey(ws, store.Groups, tx.Ref), fence, kvKey(ws, store.NamesSpace), imagesKey(ws), stagedKey(ws))
-	args := append(make([]any, 0, 25+3*len(tx.Claims)+len(tx.Releases)+5*edges),
+		edgesKey(ws, store.Members, tx.Ref), edgesKey(ws, store.Groups, tx.Ref), fence, kvKey(ws, store.NamesSpace), imagesKey(ws), stagedKey(ws), kvKey(ws, store.DeletedSpace))
+	args := append(make([]any, 0, 27+3*len(tx.Claims)+len(tx.Releases)+5*edges),
 		self, tx.Ref.ID, expectation(tx), string(rune(tx.Op)), tx.Nonce, tx.Payload, fenceNumber,
 		flag(tx.RefuseUnknown), flag(tx.WantPayload), keep,
 		tx.Actor, tx.Client, tx.RequestID, len(tx.Claims), len(tx.Releases), edges, tx.Changed, flag(tx.Named && tx.Op != store.OpTouch), tx.Name, tx.KeepImages)
-	args = append(args, f.args()...)
+	args = append(append(args, f.args()...), flag(tx.KeepDeleted), createdText(tx))
 	for _, c := range tx.Claims {
 		keys = append(keys, claimsKey(ws, c.Space))
 		args = append(args, c.Key, c.Mark, c.From)
@@ -156,6 +156,14 @@ func request(tx *store.Tx, f *flip) ([]string, []any) {
 		keys = append(keys, recordKey(ws, e.ref), edgesKey(ws, e.side, e.ref))
 	}
 	return keys, append(args, edgeTexts...)
+}
+
+// createdText is when a resource that is restored was made.
+func createdText(tx *store.Tx) string {
+	if !tx.Restores {
+		return ""
+	}
+	return fmt.Sprintf("%013d", tx.Created.UnixMilli())
 }
 
 func expectation(tx *store.Tx) string {

@@ -1,14 +1,15 @@
 -- One store.Tx. boltdb/apply.go is the same, step by step.
 --
--- KEYS  1 seq  2 feed  3 record  4 spaces  5 members  6 groups  7 fence  8 names  9 images  10 staged,
---       then one for each claim and release (its space), then two for each end of an edge that may be
+-- KEYS  1 seq  2 feed  3 record  4 spaces  5 members  6 groups  7 fence  8 names  9 images  10 staged
+--       11 deleted, then one for each claim and release (its space), then two for each end of an edge that may be
 --       meant: its record, and its list of edges on the other side.
 -- ARGV  1 resource  2 id  3 expect  4 op  5 nonce  6 payload  7 fence number or ''
 --       8 refuse unknown  9 want payload  10 feed entries to keep
 --       11 actor  12 client  13 request  14 claims  15 releases  16 edges
 --       17 attributes changed  18 has a name  19 name  20 images to keep
 --       21 the edges are staged (stage.go)  22 those of members as in a feed entry  23 the groups
---       that lose it  24 members added  25 members removed, then for each claim: key mark from; for each release: key; for each edge: its sign ('+', '-', or '<' for
+--       that lose it  24 members added  25 members removed  26 keep what is deleted
+--       27 when it was first made, of a resource that is restored, then for each claim: key mark from; for each release: key; for each edge: its sign ('+', '-', or '<' for
 --       leaving a group), the id, how many ends, the ends.
 local call = redis.call
 local self, id, expect, op, nonce, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -40,7 +41,7 @@ local function holder(space, key)
   if not cut then return v, '' end
   return string.sub(v, 1, cut - 1), string.sub(v, cut + 1)
 end
-local k, a = 10, 25
+local k, a = 11, 27
 local claims, releases = {}, {}
 for i = 1, tonumber(ARGV[14]) do
   local space, key, mark, from = KEYS[k + 1], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
@@ -142,7 +143,7 @@ end
 -- feed comes first: it alone could be refused, if someone had written to it by hand.
 local now = call('TIME')
 local ms = string.format('%013d', tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000))
-if not found then created = ms elseif ms < created then ms = created end -- the clock was put back
+if not found then created = ARGV[27] ~= '' and ARGV[27] or ms elseif ms < created then ms = created end -- the clock was put back
 local seq = string.format('%d', tonumber(call('GET', KEYS[1]) or '0') + 1)
 
 local moves, lost = {}, {}
@@ -169,14 +170,17 @@ end
 field('a', ARGV[11])
 field('c', ARGV[12])
 field('q', ARGV[13])
-field('m', staged and ARGV[22] or table.concat(moves, ' '))
-field('g', staged and ARGV[23] or table.concat(lost, ' '))
+moves = staged and ARGV[22] or table.concat(moves, ' ')
+lost = staged and ARGV[23] or table.concat(lost, ' ')
+field('m', moves)
+field('g', lost)
 field('d', ARGV[17])
 call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[10], seq .. '-0', unpack(entry))
 call('SET', KEYS[1], seq)
 
 local keep, before = tonumber(ARGV[20]), nil
-if keep == 0 then call('UNLINK', KEYS[9]) elseif found then before = call('GET', KEYS[3]) end
+if keep == 0 then call('UNLINK', KEYS[9]) end
+if found and (keep > 0 or op == 'd') then before = call('GET', KEYS[3]) end
 
 local result = record('done')
 result[2], result[3], result[4], result[5], result[6], result[7] = seq, ms, created, added, removed, dropped
@@ -209,6 +213,11 @@ for _, e in ipairs(edges) do
     call('ZREM', e.far, self)
     if not e.own and e.other ~= self and call('EXISTS', e.rec) == 1 then call('SETRANGE', e.rec, 0, touch) end
   end
+end
+if op == 'd' and ARGV[26] == '1' then
+  call('HSET', KEYS[11], self, string.format('%016d', seq) .. ms .. #lost .. ':' .. lost .. #moves .. ':' .. moves .. before)
+elseif op == 'p' and not found and ARGV[27] == '' then
+  call('HDEL', KEYS[11], self)
 end
 if staged then
   for ref in string.gmatch(ARGV[23], '%S+') do

@@ -26,7 +26,8 @@ import (
 //	staged             hash    resource → a change of many of its edges that is under way (stage.go)
 //	x:<side><sign>:<Type>/<id>
 //	                   zset    the edges of that: side m or g, sign + or -
-//	kv:<space>         hash    key → value; in .names the name of each group
+//	kv:<space>         hash    key → value; in .names the name of each group, in
+//	                           .deleted what was deleted (store/deleted.go)
 //	fence:<lock>       string  number of the lock's last taking; never removed
 //	lock:<lock>        string  "<number> <token> <holder>", with a time to live
 //
