@@ -11,6 +11,7 @@ import (
 
 	dirsync "rollcall/sync"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 )
 
@@ -124,7 +125,7 @@ func (s *syncrepl) ask(ctx context.Context, c *conn, search *search, mode byte, 
 	value := berElement(tagSequence, []byte{tagEnumerated, 1, mode}, berElement(tagOctetString, s.cookie()))
 	var broken error
 	req := request{name: search.name, base: search.base, scope: search.scope, filter: search.filter, attributes: []string{"1.1"},
-		controls: []ldap.Control{ldap.NewControlString(syncOID, true, string(value))}, whole: true, finished: func(done) {},
+		controls: []ldap.Control{critical{syncOID, value}}, whole: true, finished: func(done) {},
 		countReferences: true}
 	err = c.search(ctx, req, func(body []byte) bool {
 		m, err := parseMessage(body)
@@ -262,4 +263,18 @@ func berElement(tag byte, parts ...[]byte) []byte {
 	body := slices.Concat(parts...)
 	n := len(body)
 	return append([]byte{tag, 0x84, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, body...)
+}
+
+// critical is a control that the server has to heed. go-ldap's own writes TRUE as 1, which RFC 4511 §5.1
+// does not allow and Samba takes for FALSE.
+type critical struct {
+	oid   string
+	value []byte
+}
+
+func (c critical) GetControlType() string { return c.oid }
+func (c critical) String() string         { return c.oid }
+func (c critical) Encode() *ber.Packet {
+	const tagTrue = "\x01\x01\xff"
+	return ber.DecodePacket(berElement(tagSequence, berElement(tagOctetString, []byte(c.oid)), []byte(tagTrue), berElement(tagOctetString, c.value)))
 }

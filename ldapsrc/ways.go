@@ -198,7 +198,7 @@ func (d *dirSync) ask(ctx context.Context, c *conn, filter string, each func(id 
 	// LDAP_DIRSYNC_OBJECT_SECURITY, which needs no right of its own, and _INCREMENTAL_VALUES, so that a
 	// group of 50,000 does not come whole for one member.
 	const flags = "\x02\x04\x80\x00\x00\x01"
-	var attributes []string
+	attributes := []string{"name", "isDeleted"} // name changes with a rename and a move
 	for _, s := range d.f.searches() {
 		for _, name := range s.attributes() {
 			if !slices.Contains(attributes, name) {
@@ -209,7 +209,7 @@ func (d *dirSync) ask(ctx context.Context, c *conn, filter string, each func(id 
 	for more := true; more; {
 		value := berElement(tagSequence, []byte(flags), []byte("\x02\x02\x03\xe8"), berElement(tagOctetString, d.cookie))
 		req := request{name: "changes", base: d.base, scope: ScopeSub, filter: filter, attributes: attributes, countReferences: true,
-			controls: []ldap.Control{ldap.NewControlString(dirSyncOID, true, string(value))}}
+			controls: []ldap.Control{critical{dirSyncOID, value}}}
 		var last done
 		req.finished = func(d done) { last = d }
 		var entries entryReader
