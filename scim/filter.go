@@ -5,13 +5,24 @@ import (
 	"strings"
 )
 
-// Bounds of a filter or path (RFC 7644 §3.4.2.2 sets none; each is there because
-// something died without it).
+// FilterLimits bound a filter: RFC 7644 §3.4.2.2 sets none, and each is there because something
+// died without it. Zero fields mean the default.
+type FilterLimits struct {
+	Bytes int // of the text; 4096
+	Depth int // of parentheses and brackets within each other; 12
+	Terms int // comparisons; 32
+}
+
+// The defaults of FilterLimits, which also bound paths.
 const (
 	MaxFilterBytes = 4096
 	MaxFilterDepth = 12
 	MaxFilterTerms = 32
 )
+
+func (l FilterLimits) withDefaults() FilterLimits {
+	return FilterLimits{cmp.Or(l.Bytes, MaxFilterBytes), cmp.Or(l.Depth, MaxFilterDepth), cmp.Or(l.Terms, MaxFilterTerms)}
+}
 
 // Filter is a parsed filter. Immutable, safe for concurrent use.
 type Filter struct {
@@ -85,11 +96,14 @@ const (
 	litNull
 )
 
-// ParseFilter parses a filter (RFC 7644 §3.4.2.2). It resolves no names yet: a root
-// query applies one filter to several types. ErrInvalidFilter, with position and hint.
-func ParseFilter(text string) (*Filter, error) {
+// ParseFilter parses a filter within the default limits.
+func ParseFilter(text string) (*Filter, error) { return FilterLimits{}.Parse(text) }
+
+// Parse parses a filter (RFC 7644 §3.4.2.2). It resolves no names yet: a root query applies
+// one filter to several types. ErrInvalidFilter, with position and hint.
+func (l FilterLimits) Parse(text string) (*Filter, error) {
 	f := new(Filter)
-	p := filterParser{s: text, f: f, kind: ErrInvalidFilter}
+	p := filterParser{s: text, f: f, kind: ErrInvalidFilter, limits: l.withDefaults()}
 	if err := p.check(); err != nil {
 		return nil, err
 	}

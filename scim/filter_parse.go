@@ -11,6 +11,7 @@ type filterParser struct {
 	s        string
 	f        *Filter
 	kind     error // of the errors: ErrInvalidFilter or ErrInvalidPath
+	limits   FilterLimits
 	pos      int
 	depth    int
 	terms    int
@@ -20,8 +21,8 @@ type filterParser struct {
 
 // check bounds the text before any of it is parsed.
 func (p *filterParser) check() error {
-	if len(p.s) > MaxFilterBytes {
-		return Errorf(p.kind, "longer than the %d bytes allowed", MaxFilterBytes)
+	if len(p.s) > p.limits.Bytes {
+		return Errorf(p.kind, "longer than the %d bytes allowed", p.limits.Bytes)
 	}
 	if !utf8.ValidString(p.s) {
 		return Errorf(p.kind, "the text is not valid UTF-8")
@@ -102,8 +103,8 @@ func (p *filterParser) keyword(word string) bool {
 
 // open enters a group that the byte at pos begins; shut leaves it.
 func (p *filterParser) open() error {
-	if p.depth++; p.depth > MaxFilterDepth {
-		return p.fail("parentheses and brackets nest deeper than the %d levels allowed", MaxFilterDepth)
+	if p.depth++; p.depth > p.limits.Depth {
+		return p.fail("parentheses and brackets nest deeper than the %d levels allowed", p.limits.Depth)
 	}
 	p.pos++
 	return nil
@@ -152,8 +153,8 @@ func (p *filterParser) term() (*node, error) {
 	if name == "" {
 		return nil, p.unexpected("the name of an attribute")
 	}
-	if p.terms++; p.terms > MaxFilterTerms {
-		return nil, p.fail("more than the %d comparisons allowed", MaxFilterTerms)
+	if p.terms++; p.terms > p.limits.Terms {
+		return nil, p.fail("more than the %d comparisons allowed", p.limits.Terms)
 	}
 	n := node{attr: name}
 	if p.pos < len(p.s) && p.s[p.pos] == '[' {

@@ -19,7 +19,7 @@ type Path struct {
 
 // ParsePath parses and resolves the path of a PATCH operation. ErrInvalidPath.
 func (t *ResourceType) ParsePath(text string) (*Path, error) {
-	p := filterParser{s: strings.TrimSpace(text), f: new(Filter), kind: ErrInvalidPath}
+	p := filterParser{s: strings.TrimSpace(text), f: new(Filter), kind: ErrInvalidPath, limits: FilterLimits{}.withDefaults()}
 	if err := p.check(); err != nil {
 		return nil, err
 	}

@@ -62,7 +62,8 @@ type ServerConfig struct {
 	TrustedProxies []netip.Prefix `key:"trusted_proxies"`
 	// ShutdownDelay is for how long a server that is told to stop says "not ready" and
 	// still serves, so that load balancers can look elsewhere.
-	ShutdownDelay Duration `key:"shutdown_delay"`
+	ShutdownDelay Duration     `key:"shutdown_delay"`
+	Filter        FilterConfig `key:"filter"`
 }
 
 // StoreConfig is where everything is kept. Target reads URL.
@@ -236,7 +237,7 @@ type ClientConfig struct {
 // defaultConfig is the program without any settings (design.md §2.2).
 func defaultConfig() *Config {
 	return &Config{
-		Server:  ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090"},
+		Server:  ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", Filter: filterDefaults()},
 		Secrets: SecretsConfig{Keyring: "rollcall-keyring.json"},
 		Store:   StoreConfig{URL: "bolt:rollcall.db", ConfirmTimeout: second, FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep, DeletedKeep: Duration(store.DefaultDeletedKeep)},
 		Logging: LoggingConfig{Level: "info", Format: "auto", PII: "mask"},

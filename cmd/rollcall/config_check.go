@@ -47,6 +47,7 @@ func (l *loader) checkServer() {
 		l.bad("server.ops_listen", "", "it is the same as server.listen")
 	}
 	l.checkBaseURL()
+	l.checkFilter()
 	if s.ShutdownDelay > 5*60*second {
 		l.bad("server.shutdown_delay", "", "%s is longer than 5m", s.ShutdownDelay)
 	}

@@ -218,6 +218,7 @@ func TestProblems(t *testing.T) {
 		{"base URL too long", "server: {base_url: https://h/scim/v2}", `rollcall.yaml:1:20: server.base_url: "https://h/scim/v2" must end before /scim/v2. Write what clients see in front of /scim/v2, such as https://scim.example.com`},
 		{"half of TLS", "server: {tls_cert: c.pem}", `server.tls_key: it is missing: server.tls_cert is set`},
 		{"proxy", "server: {trusted_proxies: [here]}", `rollcall.yaml:1:27: server.trusted_proxies: "here" is no network. Write an address or a prefix: 10.0.0.1, 10.0.0.0/8, fd00::/8`},
+		{"filter", "server: {filter: {terms: 1}}", `rollcall.yaml:1:26: server.filter.terms: 1 is not from 2 to 1000`},
 		{"duration without unit", "server: {shutdown_delay: 30}", `rollcall.yaml:1:26: server.shutdown_delay: "30" is no duration. Write a number and a unit: 500ms, 30s, 5m, 12h, 30d, 2w`},
 		{"level", "logging: {level: inf}", `rollcall.yaml:1:18: logging.level: "inf" is none of debug, info, warn, error. Did you mean "info"?`},
 		{"store scheme", "store: {url: mysql://root:hunter2@h}", "rollcall.yaml:1:14: store.url: this is no store URL. There are " + storeURLs},
@@ -258,7 +259,7 @@ func TestProblems(t *testing.T) {
 		{"idle", source("timeouts: {idle: 0s}"), `rollcall.yaml:5:22: sources.corp.timeouts.idle: it must be above zero`},
 		{"page size", source("page_size: 0"), `rollcall.yaml:5:16: sources.corp.page_size: 0 is not between 1 and 100000`},
 		{"CA", source("ca_file: rollcall.yaml"), `rollcall.yaml:5:14: sources.corp.ca_file: rollcall.yaml holds no certificate in PEM form`},
-		{"LDAP URL", "sources: {corp: {url: 'http://u:hunter2@h', bind_dn: x, bind_password: y, users: {base: dc=x}}}", `rollcall.yaml:1:23: sources.corp.url: "http://…@h" is no LDAP URL. Write ldaps://HOST or ldap://HOST, with :PORT if need be, or ldapi://%2Fpath`},
+		{"LDAP URL", "sources: {corp: {url: 'http://u:hunter2@h', bind_dn: x, bind_password: y, users: {base: dc=x}}}", `rollcall.yaml:1:23: sources.corp.url: "http://…@h" is no LDAP URL. Write ldaps://HOST or ldap://HOST, with :PORT if need be, ldaps+srv://DOMAIN, or ldapi://%2Fpath`},
 		{"client", "clients: {okta: {patch_response: 201}}", `rollcall.yaml:1:34: clients.okta.patch_response: "201" is none of auto, 200, 204. Did you mean "200"?`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

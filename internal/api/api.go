@@ -41,7 +41,8 @@ type Config struct {
 	// Sources are the sources of every workspace, by name.
 	Sources map[string]Source
 	// Schemas are what each workspace adds to the schemas; nil for none, and no calls about them.
-	Schemas *schemas.Registry
+	Schemas      *schemas.Registry
+	FilterLimits scim.FilterLimits // as SCIM has them
 	// Explain tells how the store answers a query of a workspace, by the order of an attribute or
 	// "" for none; what it returns is sent as JSON. nil for no such call.
 	Explain func(ctx context.Context, workspace string, q *scim.Query, sortBy string) (any, error)

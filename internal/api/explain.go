@@ -21,7 +21,7 @@ func (a *api) explain(r *http.Request) (int, any, error) {
 		q.Types[0] = typ
 	}
 	if text := params.Get("filter"); text != "" {
-		if q.Filter, err = scim.ParseFilter(text); err != nil {
+		if q.Filter, err = a.FilterLimits.Parse(text); err != nil {
 			return 0, nil, badFilter(err)
 		}
 	}

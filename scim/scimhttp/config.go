@@ -66,6 +66,7 @@ type Limits struct {
 	// BulkTime is how long a /Bulk goes on with operations, so that there is time left to
 	// tell of those that were made; 30 s.
 	BulkTime    time.Duration
+	Filter      scim.FilterLimits
 	Names       int // names in attributes and excludedAttributes; 200
 	PageDefault int // resources of a page where the client does not say; 100
 	PageMax     int // resources of a page at most; 1000

@@ -206,7 +206,7 @@ func (x *exchange) storeQuery(types []*wireType, q *query) (*scim.Query, error) 
 	}
 	var err error
 	if q.filter.given {
-		if sq.Filter, err = scim.ParseFilter(q.filter.text); err != nil {
+		if sq.Filter, err = x.h.cfg.Limits.Filter.Parse(q.filter.text); err != nil {
 			return nil, err
 		}
 		x.filterQuirks(sq.Filter)
