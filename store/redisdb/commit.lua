@@ -108,9 +108,10 @@ local P, staged = string.sub(KEYS[1], 1, -4), ARGV[21] == '1'
 if staged then
   if string.sub(call('HGET', KEYS[10], self) or '', 1, 14) ~= 'p ' .. nonce then return {'busy', self} end
   gone, left = call('ZCARD', P .. 'x:m-:' .. self), call('ZCARD', P .. 'x:g-:' .. self)
-elseif (#edges > 0 or op == 'd') and call('HLEN', KEYS[10]) > 0 then
+elseif (#order > 0 or op == 'd') and call('HLEN', KEYS[10]) > 0 then
+  -- An edge that seems to be as it is wanted may be about to be merged: every one that is named waits.
   if call('HEXISTS', KEYS[10], self) == 1 then return {'busy', self} end
-  for _, e in ipairs(edges) do
+  for _, e in ipairs(order) do
     if call('HEXISTS', KEYS[10], e.other) == 1 then return {'busy', e.other} end
   end
   if op == 'd' then

@@ -319,3 +319,27 @@ func TestStagedCopy(t *testing.T) {
 		t.Errorf("the copy has %d members, %v, want %d", len(page), err, len(g.new))
 	}
 }
+
+// TestChangeBeforeTheMerge: who leaves again, or comes back, after a change of many edges is done and
+// before it is merged, is not taken for one who left or is there already.
+func TestChangeBeforeTheMerge(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(g *stage) scim.EdgeChange
+		want   func(g *stage) []scim.Ref
+	}{
+		{"leaves again", func(g *stage) scim.EdgeChange { return scim.EdgeChange{Remove: true, Member: g.new[299]} }, func(g *stage) []scim.Ref { return g.new[:299] }},
+		{"comes back", func(g *stage) scim.EdgeChange { return scim.EdgeChange{Member: g.old[149]} }, func(g *stage) []scim.Ref { return append([]scim.Ref{g.old[149]}, g.new...) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := newStage(t)
+			g.until(2)
+			done := g.commit(&scim.Commit{Ref: g.group, Expect: scim.MustExist, Edges: []scim.EdgeChange{c.change(g)}})
+			if !done.Changed || done.Added+done.Removed != 1 {
+				t.Errorf("Commit() = %+v, want it to change one", done)
+			}
+			g.check(c.want(g))
+			storetest.CheckClean(t, t.Context(), g.s)
+		})
+	}
+}
