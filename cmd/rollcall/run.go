@@ -67,8 +67,9 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.color, "color", "auto", "colours: auto, always or never (NO_COLOR)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.check() }
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.syncCommand(), c.userCommand(), c.groupCommand(),
-		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.deletedCommand(), c.configCommand(), c.versionCommand(), c.docsCommand(), c.backupCommand(), c.restoreCommand(), c.exportCommand(), c.importCommand(), c.healthcheckCommand(), c.simulateCommand())
+		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.deletedCommand(), c.configCommand(), c.versionCommand(), c.healthcheckCommand(), c.simulateCommand())
 	root.AddCommand(c.peopleCommands()...)
+	root.AddCommand(c.operateCommands()...)
 	return root
 }
 
@@ -137,4 +138,9 @@ func (c *cli) group(use, short string, commands ...*cobra.Command) *cobra.Comman
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	g.AddCommand(commands...)
 	return g
+}
+
+// operateCommands are for those who run the program.
+func (c *cli) operateCommands() []*cobra.Command {
+	return []*cobra.Command{c.doctorCommand(), c.backupCommand(), c.restoreCommand(), c.exportCommand(), c.importCommand(), c.docsCommand()}
 }
