@@ -197,7 +197,7 @@ func TestTables(t *testing.T) {
 		t.Errorf("markdown = %q, want %q", got, want)
 	}
 	r := &Result{Command: "go run ./bench", Rows: []Row{{Operation: "GET", Versus: "get", Goal: 0.85, Ratio: 0.9, CPURatio: 0.51}}, Checks: []Check{{Name: "sync", Value: 2, Unit: "s", Goal: 10}}}
-	for _, want := range []string{"`go run ./bench`", "| GET | 0 | 0 | get | 0 | 0.90 (0.00-0.00) | ≥ 0.85 | ok | 0.51 |", "| sync | 2.00 s | ≤ 10.0 s | ok |"} {
+	for _, want := range []string{"`go run ./bench`", "| GET | 0 | 0 | 0 | get | 0 | 0.90 (0.00-0.00) | ≥ 0.85 | ok | 0.51 |", "| sync | 2.00 s | ≤ 10.0 s | ok |"} {
 		if got := r.document(); !strings.Contains(got, want) {
 			t.Errorf("the document lacks %q:\n%s", want, got)
 		}
@@ -206,14 +206,23 @@ func TestTables(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	quick, err := parse([]string{"-quick", "-users", "500"}, io.Discard)
-	if err != nil || quick.users != 500 || quick.rounds != 4 || !slices.Equal(quick.people, []int{20_000}) {
+	if err != nil || !slices.Equal(quick.sizes, []int{500}) || quick.rounds != 3 || !slices.Equal(quick.people, []int{20_000}) {
 		t.Errorf("parse(-quick -users 500) = %+v, %v", quick, err)
 	}
-	if got := quick.connsFor(operation{}); !slices.Equal(got, []int{16}) {
+	if got := quick.connsFor(operation{}, true); !slices.Equal(got, []int{16}) {
 		t.Errorf("connsFor when quick = %v, want 16", got)
 	}
-	if got := quick.connsFor(operation{wide: true}); len(got) != 3 {
+	if got := quick.connsFor(operation{wide: true}, true); len(got) != 3 {
 		t.Errorf("connsFor a wide operation = %v, want three", got)
+	}
+	whole, err := parse(nil, io.Discard)
+	if err != nil || !slices.Equal(whole.sizes, []int{1000, 10_000, 100_000}) {
+		t.Errorf("parse() = %+v, %v, want three sizes", whole, err)
+	}
+	for what, got := range map[string][]int{"a size before the last": whole.connsFor(operation{wide: true}, false), "long requests": whole.connsFor(operation{few: true}, true)} {
+		if len(got) != 1 {
+			t.Errorf("connsFor %s = %v, want one", what, got)
+		}
 	}
 	for _, args := range [][]string{{"-users", "3"}, {"-conns", "x"}, {"-conns", "0"}, {"-run", "("}, {"-slice", "-1s"}} {
 		if _, err := parse(args, io.Discard); err == nil {

@@ -109,6 +109,11 @@ func (c *ceilings) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body, err = c.lookup(r.Context(), rest)
 	case "page":
 		body, err = c.page(r.Context(), rest)
+	case "stream":
+		if err := c.stream(r.Context(), w, rest); err != nil {
+			panic(http.ErrAbortHandler) // the answer was begun
+		}
+		return
 	case "evaljson":
 		status = http.StatusCreated
 		body, err = c.evalJSON(r)

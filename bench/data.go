@@ -16,6 +16,7 @@ import (
 type data struct {
 	users  []string
 	groups []string
+	empty  string // a group without members, not among groups
 }
 
 const (
@@ -72,6 +73,12 @@ func (d *data) loadGroups(ctx context.Context, s *rollcallServer, groups int) er
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := each(ctx, s, 1, func(c *conn, body []byte, _ int) (err error) {
+		d.empty, err = s.create(c, "/scim/v2/Groups", appendGroup(body, groups, nil))
+		return err
+	}); err != nil {
 		return err
 	}
 	members := d.memberIDs(0)

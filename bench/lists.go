@@ -22,6 +22,9 @@ func (f *fixture) lists() []operation {
 	some := f.list("filter userName sw and active eq, first page", "count=100&filter=userName%20sw%20%22person.0000%22%20and%20active%20eq%20true", 1, 0)
 	part := f.list("filter name.familyName co, first page", "count=100&filter=name.familyName%20co%20%22son%22", 1, 0)
 	some.once, part.once = true, true
+	for _, o := range []*operation{&first, &last, &depth, &some, &part} {
+		o.sized = true
+	}
 	return []operation{first, last, depth, some, part}
 }
 

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // bench is one run of the program.
 type bench struct {
 	bin      string
-	users    int
+	sizes    []int // numbers of users to load, the most last
 	groups   int
 	conns    []int
 	narrow   bool // the middle of conns is enough for most operations
@@ -92,9 +93,9 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	f.SetOutput(stderr)
 	quick := f.Bool("quick", false, "fewer people and shorter: under 50 s")
 	f.StringVar(&b.bin, "rollcall", "bin/rollcall", "the `program` to measure")
-	f.IntVar(&b.users, "users", 0, "users to load over SCIM (default 100000, quick 20000)")
+	users := f.String("users", "", "numbers of users to load over SCIM, one after the other, such as 1000000 (default 1000,10000,100000, quick 20000); the last has every row")
 	conns := f.String("conns", "", "numbers of connections (default 1,16,64; with -quick only GET has all)")
-	f.IntVar(&b.rounds, "rounds", 0, "rounds of each row (default 10, quick 4)")
+	f.IntVar(&b.rounds, "rounds", 0, "rounds of each row (default 10, quick 3)")
 	f.DurationVar(&b.slice, "slice", 0, "length of one slice (default 500ms, quick 250ms)")
 	people := f.String("ldap", "", "people in the directories to sync (default 20000,100000, quick 20000; 0 for none)")
 	only := f.String("run", "", "measure only the operations that match this `regexp`")
@@ -103,24 +104,25 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	defaults := bench{users: 100_000, groups: 1000, rounds: 10, slice: 500 * time.Millisecond}
+	defaults := bench{groups: 1000, rounds: 10, slice: 500 * time.Millisecond}
 	const defaultConns = "1,16,64"
-	defaultPeople := "20000,100000"
+	defaultPeople, defaultUsers := "20000,100000", "1000,10000,100000"
 	if *quick {
-		defaults = bench{users: 20_000, groups: 200, rounds: 4, slice: 250 * time.Millisecond}
-		defaultPeople, b.narrow = "20000", true
+		defaults = bench{groups: 200, rounds: 3, slice: 250 * time.Millisecond}
+		defaultPeople, defaultUsers, b.narrow = "20000", "20000", true
 	}
-	b.users, b.rounds, b.slice = or(b.users, defaults.users), or(b.rounds, defaults.rounds), or(b.slice, defaults.slice)
+	b.rounds, b.slice = or(b.rounds, defaults.rounds), or(b.slice, defaults.slice)
 	b.groups = defaults.groups
-	var errs [4]error
+	var errs [5]error
 	b.conns, errs[0] = numbers(or(*conns, defaultConns))
 	b.people, errs[1] = numbers(or(*people, defaultPeople))
 	b.only, errs[2] = regexp.Compile(*only)
 	b.bin, errs[3] = filepath.Abs(b.bin)
+	b.sizes, errs[4] = numbers(or(*users, defaultUsers))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
-	if len(b.conns) == 0 || b.users < 100 || b.rounds < 1 || b.slice < time.Millisecond {
+	if len(b.conns) == 0 || len(b.sizes) == 0 || slices.Min(b.sizes) < 100 || b.rounds < 1 || b.slice < time.Millisecond {
 		return nil, errors.New("-users must be 100 or more, -conns and -rounds 1 or more, -slice 1ms or more")
 	}
 	b.result.Command = strings.Join(append([]string{"go run ./bench"}, args...), " ")
@@ -166,8 +168,10 @@ func (b *bench) measure(ctx context.Context) error {
 		return err
 	}
 	b.result.Checks = append(b.result.Checks, pure...)
-	if err := b.scim(ctx); err != nil {
-		return err
+	for i, users := range b.sizes {
+		if err := b.scim(ctx, users, i == len(b.sizes)-1); err != nil {
+			return err
+		}
 	}
 	for _, people := range b.people {
 		checks, err := b.ldap(ctx, people)
@@ -180,88 +184,21 @@ func (b *bench) measure(ctx context.Context) error {
 	return nil
 }
 
-// scim measures the operations of SCIM.
-func (b *bench) scim(ctx context.Context) error {
-	w, err := newWorkshop()
-	if err != nil {
-		return err
+// roundsFor is fewer rounds where a row is there to compare sizes.
+func (b *bench) roundsFor(all bool) int {
+	if all {
+		return b.rounds
 	}
-	defer w.Close()
-	f, err := b.prepare(ctx, w)
-	if err != nil {
-		return err
-	}
-	for _, o := range f.operations() {
-		if !b.only.MatchString(o.name) {
-			continue
-		}
-		for _, n := range b.connsFor(o) {
-			b.progress("%s, %d connections, against %s", o.name, n, o.versus)
-			row, err := compare(ctx, o.ours, o.ceiling, n, b.rounds, b.slice)
-			if err != nil {
-				return fmt.Errorf("%s: %w", o.name, err)
-			}
-			row.Operation, row.Versus, row.Goal, row.Floor = o.name, o.versus, o.goal, o.floor
-			b.result.Rows = append(b.result.Rows, row)
-		}
-	}
-	return nil
+	return max(b.rounds/2, 1)
 }
 
 // connsFor are the numbers of connections that an operation is measured with.
-func (b *bench) connsFor(o operation) []int {
-	if o.once || b.narrow && !o.wide {
+func (b *bench) connsFor(o operation, all bool) []int {
+	switch {
+	case o.few:
+		return b.conns[:1]
+	case o.once || !all || b.narrow && !o.wide:
 		return b.conns[len(b.conns)/2:][:1]
 	}
 	return b.conns
-}
-
-// prepare starts the servers and loads them.
-func (b *bench) prepare(ctx context.Context, w *workshop) (*fixture, error) {
-	r, err := w.startRedis(ctx, "redis")
-	if err != nil {
-		return nil, err
-	}
-	ceilings, ceilingAddr, err := w.startCeilings(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	s, err := w.startRollcall(ctx, b.bin, r)
-	if err != nil {
-		return nil, err
-	}
-	if b.result.IdleMemory, err = memory(s.pid()); err != nil {
-		return nil, err
-	}
-	before, err := r.used(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b.progress("loading %d users over SCIM", b.users)
-	d := &data{}
-	took, err := d.loadUsers(ctx, s, b.users)
-	if err != nil {
-		return nil, err
-	}
-	after, err := r.used(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b.progress("loading %d groups, one of %d", b.groups, d.largest())
-	if err := d.loadGroups(ctx, s, b.groups); err != nil {
-		return nil, err
-	}
-	if err := fill(ctx, r.addr, d); err != nil {
-		return nil, err
-	}
-	b.result.Users, b.result.Groups, b.result.Largest = b.users, b.groups, d.largest()
-	b.result.Checks = append(b.result.Checks,
-		Check{Name: "Redis memory for a user of 1.2 KB, with its place in the feed", Value: float64(after-before) / float64(b.users), Unit: "B", Goal: 900,
-			Note: fmt.Sprintf("loaded at %.0f users a second", float64(b.users)/took.Seconds())},
-		Check{Name: "memory of the server, idle", Value: mebibytes(b.result.IdleMemory), Unit: "MiB"})
-	return &fixture{
-		data: d, auth: "Bearer " + s.token,
-		ours:     side{addr: s.addr, server: s.proc, redis: r.proc},
-		ceilings: side{addr: ceilingAddr, server: ceilings, redis: r.proc},
-	}, nil
 }

@@ -15,6 +15,8 @@ type operation struct {
 	floor   float64 // what may never be fallen short of; 0 for none
 	once    bool    // measured with the middle number of connections only
 	wide    bool    // measured with every number, even when quick
+	sized   bool    // measured with every number of users, and not the last alone
+	few     bool    // each request is long: with the least number of connections
 	ours    side
 	ceiling side
 }
@@ -22,6 +24,8 @@ type operation struct {
 // fixture is the servers, ready and loaded.
 type fixture struct {
 	data     *data
+	redis    *redisServer
+	token    string
 	ours     side // without requests
 	ceilings side
 	auth     string
@@ -35,6 +39,8 @@ func (f *fixture) sides(status int, ours, ceiling func(b []byte, n int) []byte) 
 	return a, b
 }
 
+func newCounter() *atomic.Int64 { return new(atomic.Int64) }
+
 // scatter turns a running number into one that jumps about, below n.
 func scatter(i, n int) int { return int(uint64(i) * 2654435761 % uint64(n)) }
 
@@ -42,7 +48,7 @@ func scatter(i, n int) int { return int(uint64(i) * 2654435761 % uint64(n)) }
 func (f *fixture) operations() []operation {
 	d := f.data
 	users := len(d.users)
-	get := operation{name: "GET /Users/{id}", versus: "get", goal: 0.85, floor: 0.5, wide: true}
+	get := operation{name: "GET /Users/{id}", versus: "get", goal: 0.85, floor: 0.5, wide: true, sized: true}
 	get.ours, get.ceiling = f.sides(http.StatusOK,
 		func(b []byte, n int) []byte {
 			return appendRequest(b, "GET", "/scim/v2/Users/"+d.users[scatter(n, users)], f.auth, nil)
@@ -51,7 +57,7 @@ func (f *fixture) operations() []operation {
 			return appendRequest(b, "GET", "/get/"+d.users[scatter(n, users)], f.auth, nil)
 		})
 
-	lookup := operation{name: "filter userName eq", versus: "lookup", goal: 0.8}
+	lookup := operation{name: "filter userName eq", versus: "lookup", goal: 0.8, sized: true}
 	lookup.ours, lookup.ceiling = f.sides(http.StatusOK,
 		func(b []byte, n int) []byte {
 			return appendRequest(b, "GET", "/scim/v2/Users?filter=userName%20eq%20%22"+userName(scatter(n, users))+"%22", f.auth, nil)
@@ -86,7 +92,7 @@ func (f *fixture) operations() []operation {
 	large := f.membership(fmt.Sprintf("add or remove a member, group of %d", d.largest()), d.largeMember)
 	// The large group against the small one, directly. Both go on with their own numbers.
 	size := operation{name: large.name, versus: fmt.Sprintf("group of %d", smallGroup), goal: 1 / 1.2, once: true, ours: large.ours, ceiling: small.ours}
-	return slices.Concat([]operation{get, lookup}, f.lists(), []operation{patch, small, large, size, post})
+	return slices.Concat([]operation{get, lookup}, f.lists(), f.groupRows(), []operation{patch, small, large, size, post})
 }
 
 // membership is the operation that changes one membership; which one, pick says.

@@ -72,7 +72,12 @@ type rollcallServer struct {
 }
 
 func (w *workshop) startRollcall(ctx context.Context, bin string, r *redisServer) (*rollcallServer, error) {
-	s := &rollcallServer{token: secret()}
+	return w.startRollcallAs(ctx, "rollcall", bin, r, secret())
+}
+
+// startRollcallAs starts one more, under another name.
+func (w *workshop) startRollcallAs(ctx context.Context, name, bin string, r *redisServer, token string) (*rollcallServer, error) {
+	s := &rollcallServer{token: token}
 	var err error
 	if s.addr, err = freeAddr(); err != nil {
 		return nil, err
@@ -81,14 +86,14 @@ func (w *workshop) startRollcall(ctx context.Context, bin string, r *redisServer
 	if err != nil {
 		return nil, err
 	}
-	config, err := w.write("rollcall.yaml", fmt.Sprintf("server:\n  listen: %s\n  ops_listen: %s\nstore:\n  url: redis://%s/%d\nbootstrap:\n  token: %s\n",
+	config, err := w.write(name+".yaml", fmt.Sprintf("server:\n  listen: %s\n  ops_listen: %s\nstore:\n  url: redis://%s/%d\nbootstrap:\n  token: %s\n",
 		s.addr, ops, r.addr, oursDB, s.token))
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(bin, "serve", "--config", config)
 	cmd.Env = bareEnv()
-	s.proc, err = w.start(ctx, "rollcall", cmd, isReady(ops))
+	s.proc, err = w.start(ctx, name, cmd, isReady(ops))
 	return s, err
 }
 
