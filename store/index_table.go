@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"hash/maphash"
 	"strings"
+	"sync"
 	"time"
 
 	"rollcall/scim"
@@ -280,13 +281,15 @@ func (b *table) remove(id string, loading bool) {
 	b.n--
 }
 
-// build sorts every order.
+// build sorts every order, all at once.
 func (b *table) build() {
 	rows := make([]uint32, 0, b.n)
 	b.live.each(func(ord uint32) { rows = append(rows, ord) })
+	var wait sync.WaitGroup
 	for _, o := range b.orders() {
-		o.build(rows)
+		wait.Go(func() { o.build(rows) })
 	}
+	wait.Wait()
 }
 
 func (b *table) ref(ord uint32) scim.Ref { return scim.Ref{Type: b.typ.Name, ID: b.id(ord)} }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -162,11 +163,11 @@ func (x *index) readAll(ctx context.Context, model *scim.Model) (*view, error) {
 	}
 	newer := map[scim.Version]string{}
 	err = w.backend.ScanRecords(ctx, w.ws, func(raws []Raw) error {
-		for i := range raws {
-			r, err := v.read(&raws[i])
-			if err != nil {
-				return err
-			}
+		rows, err := v.readMany(raws)
+		if err != nil {
+			return err
+		}
+		for i, r := range rows {
 			if r == nil {
 				continue
 			}
@@ -187,6 +188,22 @@ func (x *index) readAll(ctx context.Context, model *scim.Model) (*view, error) {
 		b.build()
 	}
 	return v, nil
+}
+
+// readMany is the rows of records, which every core takes its part of.
+func (v *view) readMany(raws []Raw) ([]*row, error) {
+	rows, errs := make([]*row, len(raws)), make([]error, runtime.GOMAXPROCS(0))
+	part := (len(raws) + len(errs) - 1) / len(errs)
+	var wait sync.WaitGroup
+	for n := range errs {
+		wait.Go(func() {
+			for i := n * part; i < min((n+1)*part, len(raws)) && errs[n] == nil; i++ {
+				rows[i], errs[n] = v.read(&raws[i])
+			}
+		})
+	}
+	wait.Wait()
+	return rows, errors.Join(errs...)
 }
 
 // read is the row of a record, nil where it is gone or of no type of the model.
