@@ -281,8 +281,20 @@ func (b *table) remove(id string, loading bool) {
 	b.n--
 }
 
-// build sorts every order, all at once.
+// tight is a slice without the room that it was given for growing, where that is much.
+func tight[E any](s []E) []E {
+	if cap(s)-len(s) <= len(s)/16 {
+		return s
+	}
+	return append(make([]E, 0, len(s)+len(s)/32), s...)
+}
+
+// build gives back what loading left over, and sorts every order, all at once.
 func (b *table) build() {
+	b.ids, b.version, b.modified = tight(b.ids), tight(b.version), tight(b.modified)
+	for _, c := range b.columns {
+		c.at, c.codes, c.arena = tight(c.at), tight(c.codes), tight(c.arena)
+	}
 	rows := make([]uint32, 0, b.n)
 	b.live.each(func(ord uint32) { rows = append(rows, ord) })
 	var wait sync.WaitGroup
