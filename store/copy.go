@@ -48,6 +48,8 @@ type Copier interface {
 	// Load writes Items, in the order of Dump, into a workspace that nobody else uses. Those
 	// that are there already are written again.
 	Load(ctx context.Context, ws string, items []Item) error
+	// Remove removes claims, values and either side of edges; what is not there is no error.
+	Remove(ctx context.Context, ws string, items []Item) error
 }
 
 // ErrNotEmpty tells that a store to copy into holds something already.

@@ -42,6 +42,9 @@ type Finding struct {
 	Code string `json:"code"`
 	On   string `json:"on"` // resource, claim, edge, number or key
 	Text string `json:"text"`
+	// Repair is what Workspace.Repair does about it; "" for nothing.
+	Repair string `json:"repair,omitempty"`
+	fix    func(context.Context) error
 }
 
 func (f Finding) String() string { return f.Code + " " + f.On + ": " + f.Text }
@@ -107,12 +110,15 @@ type fsck struct {
 	names map[string]string
 }
 
-func (c *fsck) found(code, on, format string, args ...any) {
+// found notes a finding, and returns it for its repair.
+func (c *fsck) found(code, on, format string, args ...any) *Finding {
+	f := Finding{Code: code, On: on, Text: fmt.Sprintf(format, args...)}
 	if len(c.report.Findings) >= maxFindings {
 		c.report.Truncated = true
-		return
+		return &f
 	}
-	c.report.Findings = append(c.report.Findings, Finding{Code: code, On: on, Text: fmt.Sprintf(format, args...)})
+	c.report.Findings = append(c.report.Findings, f)
+	return &c.report.Findings[len(c.report.Findings)-1]
 }
 
 // run makes the pass, and tells whether anything changed meanwhile.
@@ -145,7 +151,7 @@ func (c *fsck) records(ctx context.Context) error {
 		}
 		wanted := map[string][]claim{}
 		for i := range raws {
-			for _, cl := range c.record(&raws[i]) {
+			for _, cl := range c.record(ctx, &raws[i]) {
 				wanted[cl.Space] = append(wanted[cl.Space], cl)
 			}
 		}
@@ -159,11 +165,11 @@ func (c *fsck) records(ctx context.Context) error {
 }
 
 // record checks one record by itself, and returns the claims it should have.
-func (c *fsck) record(raw *Raw) []claim {
+func (c *fsck) record(ctx context.Context, raw *Raw) []claim {
 	on := raw.Ref.String()
 	stored, err := decodeRecord(raw)
 	if err != nil {
-		c.found(RecordUnreadable, on, "%v", err)
+		c.repairRecord(ctx, c.found(RecordUnreadable, on, "%v", err), *raw)
 		return nil
 	}
 	t := c.model.Type(raw.Type)
@@ -180,7 +186,7 @@ func (c *fsck) record(raw *Raw) []claim {
 	}
 	r, err := stored.Resource()
 	if err != nil {
-		c.found(RecordUnreadable, on, "%v", err)
+		c.repairRecord(ctx, c.found(RecordUnreadable, on, "%v", err), *raw)
 		return nil
 	}
 	claims, err := claimsOf(t, r)
@@ -209,7 +215,7 @@ func (c *fsck) name(t *scim.ResourceType, r *scim.Resource) {
 	on := r.Ref.String()
 	name, kept := c.names[on]
 	if kept && name != r.DisplayName() {
-		c.found(NameStale, on, "another name is kept beside the group")
+		c.repairName(c.found(NameStale, on, "another name is kept beside the group"), on, r.DisplayName())
 	}
 	delete(c.names, on)
 }
@@ -223,7 +229,7 @@ func (c *fsck) strayNames(ctx context.Context) error {
 			return err
 		}
 		if !ok || !raws[0].Found {
-			c.found(NameStale, text, "there is no such group")
+			c.repairStrayName(c.found(NameStale, text, "there is no such group"), text)
 		}
 	}
 	return nil
@@ -276,7 +282,7 @@ func (c *fsck) checkClaims(ctx context.Context, space string, wanted []claim) er
 		switch held[i].ID {
 		case cl.ID:
 		case "":
-			c.found(ClaimMissing, on, "%s has it, and nobody claims it", cl.ID)
+			c.repairMissing(c.found(ClaimMissing, on, "%s has it, and nobody claims it", cl.ID), c.typeOfSpace(space).Name, cl.Claim)
 		default:
 			c.found(ClaimTaken, on, "%s has it, and %s claims it", cl.ID, held[i].ID)
 		}
@@ -332,7 +338,7 @@ func (c *fsck) checkHolders(ctx context.Context, t *scim.ResourceType, held []Cl
 	for i, cl := range held {
 		on := fmt.Sprintf("%s %q", cl.Space, cl.Key)
 		if !raws[i].Found {
-			c.found(ClaimStale, on, "its holder %s does not exist", refs[i])
+			c.repairStale(c.found(ClaimStale, on, "its holder %s does not exist", refs[i]), cl)
 			continue
 		}
 		stored, err := decodeRecord(&raws[i])
@@ -345,7 +351,7 @@ func (c *fsck) checkHolders(ctx context.Context, t *scim.ResourceType, held []Cl
 		}
 		has, err := claimsOf(t, r)
 		if err == nil && !slices.ContainsFunc(has, func(h claim) bool { return h.Space == cl.Space && h.Key == cl.Key }) {
-			c.found(ClaimStale, on, "its holder %s has no such value", refs[i])
+			c.repairStale(c.found(ClaimStale, on, "its holder %s has no such value", refs[i]), cl)
 		}
 	}
 	return nil
@@ -373,16 +379,20 @@ func (c *fsck) edges(ctx context.Context, side, other Direction) error {
 		}
 		for i, e := range edges {
 			on := fmt.Sprintf("%c %s %s", side, e.From, e.To)
+			ends := raws[2*i : 2*i+2]
 			if !has[i] {
-				c.found(EdgeOneWay, on, "%s does not list it", e.To)
+				f := c.found(EdgeOneWay, on, "%s does not list it", e.To)
+				if ends[0].Found && ends[1].Found {
+					c.repairOneWay(f, side, e)
+				}
 			}
-			for _, end := range raws[2*i : 2*i+2] {
+			for _, end := range ends {
 				if !end.Found {
-					c.found(EdgeDangling, on, "%s does not exist", end.Ref)
+					c.repairEdge(c.found(EdgeDangling, on, "%s does not exist", end.Ref), side, e)
 				}
 			}
 			if t := c.model.Type(e.From.Type); side == Members && t != nil && !slices.Contains(t.MemberTypes, e.To.Type) {
-				c.found(EdgeType, on, "a %s may not be a member of a %s", e.To.Type, e.From.Type)
+				c.repairEdge(c.found(EdgeType, on, "a %s may not be a member of a %s", e.To.Type, e.From.Type), side, e)
 			}
 		}
 		return nil
@@ -407,7 +417,7 @@ func (c *fsck) feed(ctx context.Context) error {
 				c.found(FeedHead, fmt.Sprint(head), "the newest entry is %d", after)
 			}
 			for ref, n := range c.gone {
-				c.found(FeedRecord, fmt.Sprint(n), "%s is gone, and was not deleted", ref)
+				c.repairGone(ctx, c.found(FeedRecord, fmt.Sprint(n), "%s is gone, and was not deleted", ref), ref, n)
 			}
 			return nil
 		}

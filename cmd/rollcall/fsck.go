@@ -18,16 +18,24 @@ import (
 )
 
 func (c *cli) fsckCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "fsck", Short: "Check every invariant of the store", Args: noArgs,
+	var repair, dryRun bool
+	cmd := &cobra.Command{
+		Use: "fsck", Short: "Check every invariant of the store, and repair it", Args: noArgs,
 		Long: `Open the store and check that everything in it fits together: records, unique names,
-memberships on both sides, the change feed. It changes nothing. It opens the store
-directly: the embedded store must not be in use, Redis may be.
+memberships on both sides, the change feed and what it keeps of each change. It changes nothing without
+--repair. It opens the store directly: the embedded store must not be in use, Redis may be.
 
-Exit code 0 when all is well, 1 when something is not.`,
+--repair puts right what can be worked out from the rest, and checks again: stop every server
+first. With --dry-run it only says what it would do.
+
+Exit code 0 when all is well, or is again; 1 when something is not; 4 when only a part was repaired.`,
 		Example: `  rollcall fsck
-  rollcall fsck --store redis://127.0.0.1:6379/0 -o json`,
+  rollcall fsck --store redis://127.0.0.1:6379/0 -o json
+  rollcall fsck --repair --dry-run`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dryRun && !repair {
+				return usagef("--dry-run goes with --repair: without it fsck changes nothing")
+			}
 			config, _, err := c.loadConfig()
 			if err != nil {
 				return err
@@ -48,24 +56,33 @@ Exit code 0 when all is well, 1 when something is not.`,
 				return err
 			}
 			var reports []*store.Report
-			clean := true
+			clean, repaired := true, 0
 			for _, info := range workspaces {
-				report, err := core.fsck(cmd.Context(), info.Name)
+				report, n, err := core.fsck(cmd.Context(), info.Name, repair && !dryRun)
 				if err != nil {
 					return err
 				}
 				reports = append(reports, report)
-				clean = clean && report.Clean()
+				clean, repaired = clean && report.Clean(), repaired+n
 			}
-			if err := c.printFsck(reports); err != nil {
+			if err := c.printFsck(reports, dryRun); err != nil {
 				return err
 			}
-			if !clean {
+			if repaired > 0 {
+				fmt.Fprintf(c.stderr, "%d findings were repaired; above is what there is now\n", repaired)
+			}
+			switch {
+			case !clean && repaired > 0:
+				return &exitError{code: exitPartial}
+			case !clean:
 				return &exitError{code: exitFailed}
 			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "put right what can be worked out from the rest")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "with --repair: say what it would do, and change nothing")
+	return cmd
 }
 
 // storeThere is an error where the embedded store has no file: to make one and find it clean
@@ -81,21 +98,40 @@ func storeThere(s StoreConfig) error {
 	return nil // opening it tells of the rest
 }
 
-func (c *core) fsck(ctx context.Context, workspace string) (*store.Report, error) {
+// maxRepairs is how often a repair may bring up something new to repair.
+const maxRepairs = 5
+
+// fsck checks a workspace, and repairs it where that is asked for, until nothing more can be repaired.
+func (c *core) fsck(ctx context.Context, workspace string, repair bool) (*store.Report, int, error) {
 	w, err := c.store.Workspace(ctx, workspace)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return w.Fsck(ctx)
+	repaired := 0
+	for range maxRepairs {
+		report, err := w.Fsck(ctx)
+		if err != nil || !repair || report.Clean() {
+			return report, repaired, err
+		}
+		n, err := w.Repair(ctx, report)
+		if repaired += n; err != nil || n == 0 {
+			return report, repaired, err
+		}
+	}
+	report, err := w.Fsck(ctx)
+	return report, repaired, err
 }
 
-func (c *cli) printFsck(reports []*store.Report) error {
+func (c *cli) printFsck(reports []*store.Report, dryRun bool) error {
 	if c.output == "json" {
 		return printJSON(c.stdout, reports)
 	}
 	for _, r := range reports {
 		for _, f := range r.Findings {
 			fmt.Fprintf(c.stdout, "%s: %s\n", r.Workspace, f)
+			if dryRun {
+				fmt.Fprintf(c.stdout, "%s:   repair: %s\n", r.Workspace, cmp.Or(f.Repair, "none: nobody can tell what was right"))
+			}
 		}
 		if r.Truncated {
 			fmt.Fprintf(c.stdout, "%s: there is more; these are the first %d\n", r.Workspace, len(r.Findings))

@@ -124,3 +124,32 @@ func withStore(t *testing.T, url string, fn func(store.Backend) error) {
 		t.Fatal(err)
 	}
 }
+
+// TestFsckRepair repairs what can be repaired, and tells what cannot.
+func TestFsckRepair(t *testing.T) {
+	onStores(t, func(t *testing.T, url string) {
+		id := addUser(t, url, "ada")
+		addUser(t, url, "bob")
+		damage := func(items ...store.Item) {
+			withStore(t, url, func(b store.Backend) error { return b.Load(t.Context(), "default", items) })
+		}
+		want := func(code int, text string, args ...string) {
+			t.Helper()
+			got, out, errs := runStore(t, append(append([]string{"fsck"}, args...), "--store", url)...)
+			if got != code || !strings.Contains(out+errs, text) {
+				t.Errorf("fsck %v = %d, want %d and %q\n%s%s", args, got, code, text, out, errs)
+			}
+		}
+		damage(store.Item{Kind: store.ItemClaim, Key: "User.userName", Sub: "eve", Value: []byte(id)})
+		want(exitUsage, "goes with --repair", "--dry-run")
+		want(exitFailed, "claim.stale")
+		want(exitFailed, "repair: free it", "--repair", "--dry-run")
+		want(exitFailed, "claim.stale")
+		want(exitDone, "1 findings were repaired", "--repair")
+		want(exitDone, "default: clean", "--repair")
+
+		damage(store.Item{Kind: store.ItemClaim, Key: "User.userName", Sub: "eve", Value: []byte(id)},
+			store.Item{Kind: store.ItemClaim, Key: "Printer.id", Sub: "x", Value: []byte("x")})
+		want(exitPartial, "claim.space", "--repair")
+	})
+}

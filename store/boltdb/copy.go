@@ -114,6 +114,42 @@ func (b *Backend) Load(ctx context.Context, ws string, items []store.Item) error
 	})
 }
 
+// Remove removes items.
+func (b *Backend) Remove(ctx context.Context, ws string, items []store.Item) error {
+	return b.do(ctx, func(btx *bbolt.Tx) error {
+		w, err := workspace(btx, ws)
+		if err != nil {
+			return err
+		}
+		for i := range items {
+			if err := remove(w, &items[i]); err != nil {
+				return writeError{err}
+			}
+		}
+		return nil
+	})
+}
+
+func remove(w *bbolt.Bucket, item *store.Item) error {
+	switch item.Kind {
+	case store.ItemMember:
+		return w.Bucket(membersBucket).Delete([]byte(item.Key + "\x00" + item.Sub))
+	case store.ItemGroup:
+		return w.Bucket(groupsBucket).Delete([]byte(item.Key + "\x00" + item.Sub))
+	case store.ItemClaim:
+		if _, found := claimAt(w, item.Key, item.Sub); found {
+			return release(w, store.Claim{Space: item.Key, Key: item.Sub})
+		}
+		return nil
+	case store.ItemValue:
+		if space := w.Bucket(kvBucket).Bucket([]byte(item.Key)); space != nil {
+			return space.Delete([]byte(item.Sub))
+		}
+		return nil
+	}
+	return fmt.Errorf("an item of kind %q", item.Kind)
+}
+
 func load(w *bbolt.Bucket, item *store.Item) error {
 	switch item.Kind {
 	case store.ItemRecord:

@@ -204,6 +204,36 @@ func (b *Backend) Load(ctx context.Context, ws string, items []store.Item) error
 	return nil
 }
 
+// Remove removes items.
+func (b *Backend) Remove(ctx context.Context, ws string, items []store.Item) error {
+	if err := b.Safe(); err != nil {
+		return err
+	}
+	for _, item := range items {
+		var err error
+		switch item.Kind {
+		case store.ItemMember, store.ItemGroup:
+			err = b.client.ZRem(ctx, prefix(ws)+string(rune(item.Kind))+":"+item.Key, item.Sub).Err()
+		case store.ItemValue:
+			err = b.client.HDel(ctx, kvKey(ws, item.Key), item.Sub).Err()
+		case store.ItemClaim:
+			err = b.eval(ctx, freeScript, []string{claimsKey(ws, item.Key), spacesKey(ws)}, item.Sub, item.Key).Err()
+		default:
+			err = fmt.Errorf("redisdb: an item of kind %q", item.Kind)
+		}
+		if err != nil {
+			return failed(ctx, "remove", err)
+		}
+	}
+	return nil
+}
+
+// freeScript removes a claim, and a space that has none left from the list of spaces.
+var freeScript = redis.NewScript(`
+redis.call('HDEL', KEYS[1], ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SREM', KEYS[2], ARGV[2]) end
+return 1`)
+
 // load is a Load under way.
 type load struct {
 	ws   string
