@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"rollcall/scim"
@@ -185,15 +184,8 @@ func (t *run) obey(ctx context.Context, lock scim.Lock, o order) error {
 			return err
 		}
 	}
-	if t.planned.count() > muchGarbage {
-		runtime.GC()
-	}
 	return t.apply(ctx, lock)
 }
-
-// muchGarbage is how many changes a plan has of which the source's entries and the planner's own
-// tables were so large that applying it should not begin on top of them.
-const muchGarbage = 10_000
 
 // heedHold keeps a scheduled run from doing again what somebody has undone. A run that somebody
 // asks for ends that, unless it is blocked.

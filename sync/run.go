@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -61,6 +62,7 @@ func (t *run) plan(ctx context.Context) error {
 	if t.heard != nil && t.heard.delta != nil {
 		return t.planDelta(ctx)
 	}
+	defer beLean()()
 	if err := t.phase(ctx, "owned", 0, t.readOwned); err != nil {
 		return err
 	}
@@ -88,6 +90,9 @@ func (t *run) finishPlan(ctx context.Context, open []*Change) error {
 		t.kept = t.planner.held
 	}
 	t.planner.held = nil // no longer needed, and large
+	if t.planned.count() > muchGarbage {
+		runtime.GC()
+	}
 	if err := t.checkNames(ctx); err != nil {
 		return err
 	}
@@ -98,6 +103,10 @@ func (t *run) finishPlan(ctx context.Context, open []*Change) error {
 	}
 	return nil
 }
+
+// muchGarbage is how many changes a plan has where what it was made from is so large that going on
+// should not begin on top of it.
+const muchGarbage = 10_000
 
 // nextStep is what to do about a plan that is blocked.
 func (t *run) nextStep() string {
