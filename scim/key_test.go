@@ -141,3 +141,16 @@ func FuzzKeys(f *testing.F) {
 	}
 	f.Fuzz(checkKeys)
 }
+
+// TestOpaqueString holds RFC 7644 §5 for passwords: what looks the same when typed is the same, and case and
+// width count, unlike in a userName.
+func TestOpaqueString(t *testing.T) {
+	for in, want := range map[string]string{
+		"Pass\u00a0w\u00f6rd": "Pass w\u00f6rd", "Pass wo\u0308rd": "Pass w\u00f6rd", "\uff21bc": "\uff21bc", "ABC": "ABC",
+		"": "", "tab\there": "tab\there", // not the profile's, and left alone
+	} {
+		if got := OpaqueString(in); got != want {
+			t.Errorf("OpaqueString(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
