@@ -135,9 +135,12 @@ func (w *Workspace) adminGroups(ctx context.Context) (map[string]bool, error) {
 
 // hint adds an id to a space, or takes it away.
 func (w *Workspace) hint(ctx context.Context, space, id string, there bool) error {
-	ids, err := w.idsOf(ctx, space)
-	if err != nil || ids[id] == there {
+	_, err := w.kv(space).Get(ctx, id) // no cache: what another replica has just taken back must be put again
+	if err != nil && !errors.Is(err, scim.ErrNotFound) {
 		return err
+	}
+	if present := err == nil; present == there {
+		return nil
 	}
 	if there {
 		err = w.kv(space).Put(ctx, id, []byte("1"), nil)

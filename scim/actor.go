@@ -32,6 +32,15 @@ type Actor struct {
 // Can tells whether the actor holds the permission.
 func (a *Actor) Can(p Permission) bool { return a != nil && (a.All || a.Permissions[p]) }
 
+// String is who acts, as the feed records it: "token:abc", and with who acts as them "user:abc by user:def".
+func (a *Actor) String() string {
+	s := a.Kind + ":" + a.ID
+	if a.By != "" {
+		s += " by " + a.By
+	}
+	return s
+}
+
 // In tells whether the actor may touch a workspace.
 func (a *Actor) In(workspace string) bool {
 	return a != nil && (a.Workspace == "" || a.Workspace == workspace || a.Roams)

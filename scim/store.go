@@ -197,7 +197,7 @@ type Change struct {
 	Op        string  // "create", "update", "members", "delete"
 	Ref       Ref
 	Time      time.Time
-	Actor     string // kind and id of who did it: "token:abc"
+	Actor     string // who did it, as Actor.String says: "token:abc", "user:abc by user:def"
 	Client    string
 	RequestID string
 	Edges     []EdgeChange

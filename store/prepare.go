@@ -23,7 +23,7 @@ func (w *Workspace) newTx(ctx context.Context, c *scim.Commit) *Tx {
 	tx := &Tx{Workspace: w.ws, Ref: c.Ref, Expect: c.Expect, Nonce: newNonce(), Fence: c.Fence, Keep: w.keep, KeepImages: w.image}
 	tx.floor = scim.Version(w.seen.Load())
 	if a := scim.ActorFrom(ctx); a != nil {
-		tx.Actor, tx.Client, tx.RequestID = a.Kind+":"+a.ID, a.Client, a.RequestID
+		tx.Actor, tx.Client, tx.RequestID = a.String(), a.Client, a.RequestID
 	}
 	return tx
 }

@@ -197,6 +197,9 @@ func TestA03_ActingAsAnother(t *testing.T) {
 		if by["value"] != "user:"+ada.id || by["actor"] != "user:"+boss.id {
 			t.Errorf("modifiedBy = %v, want subject and actor", by)
 		}
+		if feed := s.want(200, "GET", "/api/v1/changes?after=0", "").text; !strings.Contains(feed, `"user:`+ada.id+` by user:`+boss.id+`"`) {
+			t.Errorf("the feed does not name both: %s", feed)
+		}
 		as.want(403, "POST", "/api/v1/password", `{"current":"`+goodPassword+`","new":"another good password"}`)
 		as.want(403, "POST", "/api/v1/tokens", `{"name":"x"}`)
 		as.want(403, "POST", "/api/v1/impersonations", `{"guest":true}`)
