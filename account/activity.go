@@ -98,6 +98,10 @@ func (w *Workspace) ShowActivity(ctx context.Context, r *scim.Resource) error {
 		ext = map[string]any{}
 		r.Attributes[scim.AccountUserURN] = ext
 	}
+	if trial, ok := ext["trial"].(map[string]any); ok {
+		t := trialOf(r, w.dir.now())
+		trial["exists"], trial["valid"], trial["expired"] = t.Exists, t.Valid, t.Expired
+	}
 	set := func(name string, t time.Time) {
 		if !t.IsZero() {
 			ext[name] = t.UTC().Format("2006-01-02T15:04:05.000Z")

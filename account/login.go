@@ -207,7 +207,7 @@ func (d *Directory) enter(ctx context.Context, w *Workspace, who *person, user *
 	if user, err = stored.Resource(); err != nil {
 		return nil, err
 	}
-	if !user.Active() || sourceOf(user) == "local" && !sameHash(proved, who.Password) {
+	if !user.Active() || s.over(user, now) || sourceOf(user) == "local" && !sameHash(proved, who.Password) {
 		return nil, errLogin // disabled, or the password was changed, since it was proved
 	}
 	sess := session{Workspace: w.name, User: user.ID, Epoch: who.sessionEpoch(w.name), Created: now, LastUsed: now,

@@ -204,7 +204,7 @@ func (d *Directory) subject(ctx context.Context, workspace, id string) (*subject
 		if err != nil {
 			return nil, err
 		}
-		return &subject{userName: r.UserName(), active: r.Active(), may: may,
+		return &subject{userName: r.UserName(), active: r.Active() && !s.over(r, d.now()), may: may,
 			sessions: who.sessionEpoch(workspace), tokens: who.tokenEpoch(workspace)}, nil
 	})
 }

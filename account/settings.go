@@ -43,6 +43,7 @@ type Settings struct {
 	DefaultGroups               []string       `json:"defaultGroups"` // displayNames: every new account joins them
 	PasswordPolicy              PasswordPolicy `json:"passwordPolicy"`
 	OnRoleChange                OnRoleChange   `json:"onRoleChange"`
+	TrialEndDisables            bool           `json:"trialEndDisables"` // the end of a trial disables the account
 	AllowGuestLogin             bool           `json:"allowGuestLogin"`
 	SessionIdleMinutes          int            `json:"sessionIdleMinutes"`
 	SessionMaxHours             int            `json:"sessionMaxHours"`

@@ -119,6 +119,9 @@ func adjustAccountUser(path string, a *Attribute) {
 	case "lastLogin", "lastFailedLogin", "lastActivity", "passwordExpires", "activeSessions",
 		"trial.exists", "trial.valid", "trial.expired", "owner", "authority":
 		a.Computed = true
+		if a.Parent != nil && a.Parent.Name == "trial" {
+			a.Returned = "request" // they turn by themselves: no resource is written for it
+		}
 	}
 }
 

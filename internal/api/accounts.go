@@ -20,6 +20,8 @@ func (a *api) accountRoutes() map[string]handler {
 		"POST /api/v1/users/{id}/leases":           a.takeLease,
 		"PUT /api/v1/users/{id}/leases/{lease}":    a.renewLease,
 		"DELETE /api/v1/users/{id}/leases/{lease}": a.releaseLease,
+		"GET /api/v1/users/{id}/trial":             a.showTrial,
+		"PUT /api/v1/users/{id}/trial":             a.putTrial,
 		"GET /api/v1/authorization":                a.authorization,
 	}
 }
@@ -128,6 +130,32 @@ func (a *api) releaseLease(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	return http.StatusNoContent, nil, w.ReleaseLease(r.Context(), r.PathValue("id"), r.PathValue("lease"))
+}
+
+func (a *api) showTrial(r *http.Request) (int, any, error) {
+	w, err := a.workspace(r, "")
+	if err != nil {
+		return 0, nil, err
+	}
+	t, err := w.Trial(r.Context(), r.PathValue("id"))
+	return http.StatusOK, t, err
+}
+
+// putTrial grants a trial: {grantedOn, expiresOn}, in milliseconds since 1970.
+func (a *api) putTrial(r *http.Request) (int, any, error) {
+	var body struct {
+		GrantedOn int64 `json:"grantedOn"`
+		ExpiresOn int64 `json:"expiresOn"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return 0, nil, err
+	}
+	w, err := a.workspace(r, "")
+	if err != nil {
+		return 0, nil, err
+	}
+	t, err := w.PutTrial(r.Context(), r.PathValue("id"), body.GrantedOn, body.ExpiresOn)
+	return http.StatusOK, t, err
 }
 
 // How many accounts the matrix has, unless told otherwise, and at most.

@@ -97,7 +97,8 @@ func (p *projection) name(path *scim.Path) {
 	if path.Sub != nil {
 		sub = path.Sub.Name
 	}
-	if path.Attr.Computed && path.Attr.Returned == "request" && p.kind == projectionOnly {
+	computed := path.Attr.Computed && path.Attr.Returned == "request" || path.Sub != nil && path.Sub.Computed && path.Sub.Returned == "request"
+	if computed && p.kind == projectionOnly {
 		p.computed = true
 	}
 	switch common := path.Extension == nil; {
