@@ -93,7 +93,9 @@ func (l *ldapBench) measure(ctx context.Context) ([]Check, error) {
 	if err := raw(); err != nil {
 		return nil, err
 	}
-	return l.checks(first, again, median(reads), median(writes)), nil
+	checks := l.checks(first, again, median(reads), median(writes))
+	follows, err := l.followed(ctx)
+	return append(checks, follows...), err
 }
 
 func (l *ldapBench) checks(first runOf, again []runOf, read, write float64) []Check {
@@ -119,18 +121,7 @@ func (l *ldapBench) checks(first runOf, again []runOf, read, write float64) []Ch
 
 // sync runs the source as a process of its own, which opens the store itself.
 func (l *ldapBench) sync(ctx context.Context) (runOf, error) {
-	config, err := l.shop.write("sync.yaml", fmt.Sprintf(`store:
-  url: redis://%s/%d
-sources:
-  corp:
-    type: ldap
-    preset: openldap
-    url: [%q]
-    bind_dn: %q
-    bind_password_file: %q
-    users: { base: "ou=people,%s" }
-    groups: { base: "ou=groups,%s" }
-`, l.redis.addr, oursDB, l.slapd.url, readerDN, l.slapd.passwordFile, suffix, suffix))
+	config, err := l.shop.write("sync.yaml", l.config(""))
 	if err != nil {
 		return runOf{}, err
 	}
@@ -156,6 +147,22 @@ sources:
 		r.peak = u.Maxrss << 10
 	}
 	return r, json.Unmarshal(out, &r.report)
+}
+
+// config is the store and the source, with more settings of the source.
+func (l *ldapBench) config(more string) string {
+	return fmt.Sprintf(`store:
+  url: redis://%s/%d
+sources:
+  corp:
+    type: ldap
+    preset: openldap
+    url: [%q]
+    bind_dn: %q
+    bind_password_file: %q
+    users: { base: "ou=people,%s" }
+    groups: { base: "ou=groups,%s" }
+%s`, l.redis.addr, oursDB, l.slapd.url, readerDN, l.slapd.passwordFile, suffix, suffix, more)
 }
 
 func (l *ldapBench) usage() (used [2]time.Duration, err error) {

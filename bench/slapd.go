@@ -39,6 +39,7 @@ cn: module{0}
 olcModulePath: {{.Modules}}
 olcModuleLoad: back_mdb
 olcModuleLoad: ppolicy
+olcModuleLoad: syncprov
 
 dn: cn=schema,cn=config
 objectClass: olcSchemaConfig
@@ -63,8 +64,14 @@ olcRootPW: {{.Password}}
 olcDbMaxSize: 4294967296
 olcDbEnvFlags: nosync
 olcDbMultival: member 200,100
-olcDbIndex: objectClass,entryUUID,uid,cn eq
+olcDbIndex: objectClass,entryUUID,entryCSN,uid,cn eq
 olcAccess: to * by * read
+
+dn: olcOverlay=syncprov,olcDatabase={1}mdb,cn=config
+objectClass: olcOverlayConfig
+objectClass: olcSyncProvConfig
+olcOverlay: syncprov
+olcSpSessionlog: 10000
 `))
 
 // Where the packages of the distributions keep what slapd needs.
