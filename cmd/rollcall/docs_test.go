@@ -56,6 +56,7 @@ func documented(t *testing.T, words []string) error {
 	t.Helper()
 	root := (&cli{stdout: io.Discard, stderr: io.Discard}).root()
 	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	cmd, rest, err := root.Find(words)
 	if err != nil {
 		return err

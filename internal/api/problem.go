@@ -113,3 +113,22 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p)
 }
+
+// ProblemType is one type of problem, for the reference.
+type ProblemType struct {
+	Type, Name, Title string
+	Status            int
+}
+
+// ProblemTypes lists every type of problem, each once.
+func ProblemTypes() []ProblemType {
+	var list []ProblemType
+	seen := map[string]bool{}
+	for _, row := range problems {
+		if !seen[row.name] {
+			seen[row.name] = true
+			list = append(list, ProblemType{problemBase + row.name, row.name, row.title, row.status})
+		}
+	}
+	return append(list, ProblemType{problemBase + "internal", "internal", "Internal error", http.StatusInternalServerError})
+}
