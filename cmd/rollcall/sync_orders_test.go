@@ -71,7 +71,7 @@ func TestPlanApplyApprove(t *testing.T) {
 	for name, url := range map[string]string{"bolt": "bolt:" + t.TempDir() + "/rollcall.db", "redis": testserver.StartRedis(t).URL()} {
 		t.Run(name, func(t *testing.T) {
 			ldif := newLDIF(t, 1100)
-			s := startServer(t, url, ldif.config("    on_missing: { delete_after: 1s }\n"))
+			s := startServer(t, url, ldif.config(""))
 			plan := s.syncJSON(exitDone, "plan", "corp")
 			if len(plan.Changes) != 1100 || string(plan.Changes[1099].Attributes[0].New) == "" {
 				t.Fatalf("the plan shows %d changes, want all 1100 with their values", len(plan.Changes))
