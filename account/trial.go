@@ -89,7 +89,7 @@ func (s *Settings) over(r *scim.Resource, now time.Time) bool {
 
 // trialEvery is how often accounts are looked at whose trial may have ended. They are refused from the
 // very moment; this is for what others see of them.
-const trialEvery = 15 * time.Second
+const trialEvery = 5 * time.Second
 
 // RunTrials disables accounts whose trial has ended, in workspaces that say so, until the context ends.
 func (d *Directory) RunTrials(ctx context.Context) {
