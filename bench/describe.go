@@ -18,7 +18,7 @@ func (b *bench) describe(ctx context.Context) error {
 	if _, err := os.Stat(b.bin); errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("there is no %s: run `make bench`, which builds it", b.bin)
 	}
-	b.result.Machine, b.result.Cores = processor(), runtime.NumCPU()
+	b.result.Machine, b.result.Cores, b.result.Load = processor(), runtime.NumCPU(), loadAverage()
 	rollcall, err := exec.CommandContext(ctx, b.bin, "version").Output()
 	if err != nil {
 		return fmt.Errorf("%s version: %w", b.bin, err)
@@ -38,6 +38,17 @@ func (b *bench) describe(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// loadAverage is how busy the machine is: of the last minute.
+func loadAverage() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	load, _ := strconv.ParseFloat(first, 64)
+	return load
 }
 
 // processor is the name that the kernel has for it.

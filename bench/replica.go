@@ -28,11 +28,12 @@ func (b *bench) replicaChecks(ctx context.Context, r *redisServer, users int) ([
 	before := heap()
 	began := time.Now()
 	fence := &scim.Query{Types: []string{"User"}} // the total alone: a look at the newest number
-	if _, err := w.Query(ctx, fence); err != nil {
+	page, err := w.Query(ctx, fence)
+	if err != nil {
 		return nil, err
 	}
 	built := time.Since(began)
-	size := float64(heap()-before) / float64(users)
+	size := float64(heap()-before) / float64(page.Total) // POST has added some
 	scan, err := rawScan(ctx, r)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ type Result struct {
 	Command    string    `json:"command"`
 	Machine    string    `json:"machine"`
 	Cores      int       `json:"cores"`
+	Load       float64   `json:"loadAverage"` // before the run began: what others did with the machine
 	Versions   []string  `json:"versions"`
 	Redis      string    `json:"redis"` // how it kept its data
 	Users      int       `json:"users"` // the most
@@ -185,6 +186,7 @@ func (r *Result) heading() []string {
 	return []string{
 		fmt.Sprintf("%s, %d cores; %s.", r.Machine, r.Cores, strings.Join(r.Versions, ", ")),
 		fmt.Sprintf("Redis: %s. %d users of 1.2 KB, %d groups, one of %d.", r.Redis, r.Users, r.Groups, r.Largest),
+		fmt.Sprintf("Load average before the run: %.1f. Much above 0, others used the cores too, and ratios scatter.", r.Load),
 		fmt.Sprintf("Servers, Redis and load generator share the cores. Slices of %s, ceiling and Rollcall by turns, %d rounds; a ratio is the median of the rounds (least-most).", r.Slice, r.Rounds),
 	}
 }
