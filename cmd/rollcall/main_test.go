@@ -59,8 +59,17 @@ func startServer(t *testing.T, storeURL, config string) *served {
 	s.args = []string{"serve", "--config", file, "--store", storeURL,
 		"--listen", fmt.Sprintf("127.0.0.1:%d", s.port), "--ops-listen", fmt.Sprintf("127.0.0.1:%d", s.opsPort)}
 	t.Cleanup(s.showLog)
+	t.Cleanup(func() { s.checkStore(file) }) // when the server is gone
 	s.start()
 	return s
+}
+
+// checkStore holds that what a test leaves behind is sound, where it can still be opened.
+func (s *served) checkStore(config string) {
+	code, out, errs := runCLI(s.t, nil, "fsck", "--store", s.storeURL, "--config", config)
+	if strings.Contains(out, " findings:") {
+		s.t.Errorf("fsck of what the test left = %d\n%s%s", code, out, errs)
+	}
 }
 
 func (s *served) start() {
