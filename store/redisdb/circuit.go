@@ -55,7 +55,12 @@ func (c *circuit) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
 		if err != nil {
-			err = &net.OpError{Op: "dial", Net: network, Err: errors.New(err.Error())}
+			if errors.Is(err, redis.Nil) {
+				err = fmt.Errorf("the sentinels know no master %q: %w", c.name, err)
+			}
+			if op, ok := err.(*net.OpError); !ok || op.Op != "dial" { //nolint:errorlint // what it wraps may be an answer too
+				err = &net.OpError{Op: "dial", Net: network, Err: errors.New(err.Error())}
+			}
 			return nil, errors.Join(err, ctx.Err())
 		}
 		return conn, nil
