@@ -33,7 +33,6 @@ sources:
 		{"no such source", []string{"sync", "run", "crop"}, exitFailed, `there is no source "crop"; the configuration has corp, hr`},
 		{"no such run", []string{"sync", "show", "nosuch"}, exitFailed, "`rollcall sync list`"},
 		{"no Redis", []string{"user", "list", "--store", nobody}, exitUnreachable, "Is the Redis of store.url running, and is that its address?"},
-		{"a cluster", []string{"user", "list", "--store", "redis+cluster://h"}, exitUsage, "a store by Redis cluster is not supported. Name one Redis"},
 		{"an empty store", []string{"fsck"}, exitDone, "no resources; 0 unique names"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -59,7 +59,8 @@ func scimUser(body map[string]any) linear.User {
 	u.Active, _ = body["active"].(bool)
 	meta, _ := body["meta"].(map[string]any)
 	tag, _ := meta["version"].(string)
-	u.Version, _ = strconv.ParseUint(strings.Trim(tag, `W/"`), 10, 64)
+	number, _, _ := strings.Cut(strings.Trim(tag, `W/"`), "-") // what follows tells of the groups that are shown
+	u.Version, _ = strconv.ParseUint(number, 10, 64)
 	return u
 }
 
