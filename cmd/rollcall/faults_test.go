@@ -189,8 +189,9 @@ func TestFaults(t *testing.T) {
 		{"an error of its own", nothing, answer("cn=other"), nothing, dirsync.Failed, "ended the search with an error"},
 		{"hang", func() { f.slapd.Signal(syscall.SIGSTOP) }, func(s *SourceConfig) { s.Timeouts.Connect, s.Timeouts.Idle = second, second },
 			func() { f.slapd.Signal(syscall.SIGCONT) }, dirsync.Failed, "timeouts."},
-		{"hang within the read", func() { f.proxy.At(20_000, func() { f.slapd.Signal(syscall.SIGSTOP) }) }, func(s *SourceConfig) { s.Timeouts.Idle = second },
-			func() { f.slapd.Signal(syscall.SIGCONT) }, dirsync.Failed, "timeouts.idle"},
+		// Silent from there on: a slapd that is stopped may have sent the rest already.
+		{"hang within the read", func() { f.proxy.At(20_000, func() { f.proxy.Swallow(1) }) }, func(s *SourceConfig) { s.Timeouts.Idle = second },
+			nothing, dirsync.Failed, "timeouts.idle"},
 		{"restart between pages", func() { f.proxy.At(20_000, func() { f.slapd.Kill(); f.slapd.Restart(t) }) }, nil, nothing, dirsync.Failed, "broke off"},
 		{"no access to one branch", hide(`dn.subtree="ou=b,ou=people,dc=example,dc=org"`), nil, show, dirsync.Blocked, "missing users"},
 		{"no access to a small branch", hide(`dn.subtree="ou=c,ou=people,dc=example,dc=org"`), nil, show, dirsync.Blocked, "missing users of ou=c,ou=people,dc=example,dc=org"},
