@@ -22,13 +22,14 @@ func (c *cli) fsckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fsck", Short: "Check every invariant of the store, and repair it", Args: noArgs,
 		Long: `Open the store and check that everything in it fits together: records, unique names,
-memberships on both sides, the change feed and what it keeps of each change. It changes nothing without
---repair. It opens the store directly: the embedded store must not be in use, Redis may be.
+memberships on both sides, the change feed and what it keeps of each change. It changes nothing
+without --repair. It opens the store directly: the embedded store must not be in use, Redis may be.
 
 --repair puts right what can be worked out from the rest, and checks again: stop every server
 first. With --dry-run it only says what it would do.
 
-Exit code 0 when all is well, or is again; 1 when something is not; 4 when only a part was repaired.`,
+Exit code 0 when all is well, or is again; 1 when something is not; 4 when only a part was
+repaired.`,
 		Example: `  rollcall fsck
   rollcall fsck --store redis://127.0.0.1:6379/0 -o json
   rollcall fsck --repair --dry-run`,
