@@ -399,6 +399,9 @@ func claimAt(w *bbolt.Bucket, space, key string) (store.Claim, bool) {
 func release(w *bbolt.Bucket, c store.Claim) error {
 	claims := w.Bucket(claimsBucket)
 	space := claims.Bucket([]byte(c.Space))
+	if space == nil { // the release before this one was of its last claim
+		return nil
+	}
 	if err := space.Delete([]byte(c.Key)); err != nil {
 		return err
 	}

@@ -57,6 +57,17 @@ var replayCases = []testCase{
 		f.apply(f.tx("User", "a", store.OpDelete, 1), store.StatusEdges)
 		f.apply(f.tx("Group", "g", store.OpDelete, 2), store.StatusEdges)
 	}},
+	{name: "what is released twice is released", run: func(f *fixture) {
+		a := f.tx("User", "a", store.OpPut, scim.MustNotExist)
+		a.Claims = []store.Claim{{Space: "User.userName", Key: "a", ID: "a"}}
+		f.apply(a, store.StatusDone)
+		gone := f.tx("User", "a", store.OpDelete, 1)
+		gone.Releases = []store.Claim{{Space: "User.userName", Key: "a"}, {Space: "User.userName", Key: "a"}}
+		f.apply(gone, store.StatusDone)
+		held, err := f.backend.Holders(f.ctx, f.Workspace.Name(), "User.userName", []string{"a"})
+		checkError(f, "Holders()", err, nil)
+		checkEqual(f, "holder", held[0].ID, "")
+	}},
 	{name: "what is released must be held", run: func(f *fixture) {
 		a := f.tx("User", "a", store.OpPut, scim.MustNotExist)
 		a.Claims = []store.Claim{{Space: "User.userName", Key: "a", ID: "a"}}
