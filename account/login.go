@@ -185,7 +185,8 @@ func (d *Directory) rehash(ctx context.Context, who *person, password string) {
 // enter begins the session of a person who has proved who they are. The epoch is read before the
 // account: what ends access in between, ends the session too.
 func (d *Directory) enter(ctx context.Context, w *Workspace, who *person, user *scim.Resource) (*LoggedIn, error) {
-	now := d.now().UTC().Truncate(time.Second)
+	at := d.now().UTC()
+	now := at.Truncate(time.Second)
 	s, err := d.settings(ctx, w.name)
 	if err != nil {
 		return nil, err
@@ -207,12 +208,12 @@ func (d *Directory) enter(ctx context.Context, w *Workspace, who *person, user *
 	if user, err = stored.Resource(); err != nil {
 		return nil, err
 	}
-	if !user.Active() || s.over(user, now) || sourceOf(user) == "local" && !sameHash(proved, who.Password) {
+	if !user.Active() || s.over(user, at) || sourceOf(user) == "local" && !sameHash(proved, who.Password) {
 		return nil, errLogin // disabled, or the password was changed, since it was proved
 	}
 	sess := session{Workspace: w.name, User: user.ID, Epoch: who.sessionEpoch(w.name), Created: now, LastUsed: now,
 		Expires: now.Add(time.Duration(s.SessionMaxHours) * time.Hour), Idle: s.SessionIdleMinutes}
-	expired := sourceOf(user) == "local" && s.passwordExpired(who, now)
+	expired := sourceOf(user) == "local" && s.passwordExpired(who, at)
 	if expired {
 		sess.Password, sess.Expires = true, now.Add(passwordLife)
 	}
