@@ -38,7 +38,7 @@ func TestStoreAnswers503(t *testing.T) {
 	})
 	t.Run("unconfirmed", func(t *testing.T) {
 		redis := testserver.StartSentinel(t)
-		s := startServer(t, redis.URL(), "store: {confirm_replicas: 1, confirm_timeout: 100ms}")
+		s := startServer(t, redis.URL(), "store: {confirm_replicas: 1, confirm_timeout: 2s}")
 		for _, r := range redis.Sentinels {
 			r.Kill()
 		}
