@@ -59,7 +59,7 @@ func (j *JWTConfig) account() (account.JWT, error) {
 
 // BasicConfig is a user and a password that stand for a client.
 type BasicConfig struct {
-	User     string `key:"user"`
+	User     string `key:"user"` // name that the client sends
 	Password Secret `key:"password"`
 }
 

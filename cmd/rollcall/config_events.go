@@ -32,11 +32,11 @@ type StreamConfig struct {
 	Name          string   // its key under events.streams
 	Workspace     string   `key:"workspace"`
 	Method        string   `key:"method" enum:"push,poll,webhook"`
-	Endpoint      string   `key:"endpoint"`
+	Endpoint      string   `key:"endpoint"` // https URL that events are sent to
 	Audience      []string `key:"audience"`
 	Events        []string `key:"events" enum:"create,update,delete,activate,deactivate"`
 	Client        string   `key:"client"`
-	Authorization Secret   `key:"authorization"`
+	Authorization Secret   `key:"authorization"` // header that goes with each event, where the receiver wants one
 	Secret        Secret   `key:"secret"`
 }
 

@@ -17,8 +17,8 @@ type GuardConfig struct {
 	MaxRemovals       Limit    `key:"max_removals"`        // of members from all groups together
 	MaxChanges        *Limit   `key:"max_changes"`         // of resources that exist; nil for no limit
 	MinEntries        int      `key:"min_entries"`         // people; none at all always blocks
-	MinGroups         int      `key:"min_groups"`
-	Canaries          []string `key:"canaries"` // entries that must be there
+	MinGroups         int      `key:"min_groups"`          // groups at the least
+	Canaries          []string `key:"canaries"`            // entries that must be there
 
 	Users  TypeGuardConfig `key:"users"`
 	Groups TypeGuardConfig `key:"groups"`
@@ -26,9 +26,9 @@ type GuardConfig struct {
 
 // TypeGuardConfig is limits of people or of groups alone; nil for none.
 type TypeGuardConfig struct {
-	MaxCreate  *Limit `key:"max_create"` // but for a first run
-	MaxChange  *Limit `key:"max_change"`
-	MaxDisable *Limit `key:"max_disable"`
+	MaxCreate  *Limit `key:"max_create"`  // but for a first run
+	MaxChange  *Limit `key:"max_change"`  // of those that exist, in one run
+	MaxDisable *Limit `key:"max_disable"` // by the source itself, in one run
 	MaxDelete  *Limit `key:"max_delete"`  // instead of guard.max_delete
 	MaxMissing *Limit `key:"max_missing"` // instead of guard.max_missing
 }

@@ -11,7 +11,7 @@ import (
 // workspaces have beside the built-in ones.
 type SchemaConfig struct {
 	Name      string   // its key under schemas
-	File      string   `key:"file"`
+	File      string   `key:"file"`      // schema or resource type, as JSON of RFC 7643
 	Workspace string   `key:"workspace"` // "" for every workspace
 	Extends   []string `key:"extends"`   // resource types that a schema extends: scim.CustomSchema
 
