@@ -15,11 +15,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/internal/testserver"
 )
 
 // accountServer serves accounts on a store, in this process. Several on one store are replicas.
 func accountServer(t *testing.T, storeURL string) *served {
 	t.Helper()
+	testserver.Long(t)
 	file := write(t, filepath.Join(t.TempDir(), "rollcall.yaml"), "server: {trusted_proxies: [127.0.0.1]}\n", 0o600)
 	c, _ := load(t, Options{File: file, Validators: validators()})
 	c.Store.URL = storeURL

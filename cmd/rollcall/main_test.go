@@ -49,6 +49,7 @@ type served struct {
 // startServer runs `rollcall serve` on a store, with the configuration's text.
 func startServer(t *testing.T, storeURL, config string) *served {
 	t.Helper()
+	testserver.Long(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "rollcall.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"rollcall/internal/testserver"
 )
 
 var updateDocs = flag.Bool("update-docs", false, "write what commands print into docs/")
@@ -17,6 +19,7 @@ var simVaries = regexp.MustCompile(`in [\d.]+ s|sim-[0-9a-z]+`)
 
 // TestSimulateGuide holds that docs/simulate.md shows what the program prints.
 func TestSimulateGuide(t *testing.T) {
+	testserver.Long(t)
 	const file = "../../docs/simulate.md"
 	text, err := os.ReadFile(file)
 	if err != nil {

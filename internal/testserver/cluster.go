@@ -19,6 +19,7 @@ const slots = 16384
 // StartCluster starts it. Options are those of each node.
 func StartCluster(t testing.TB, options ...string) *Cluster {
 	t.Helper()
+	Long(t)
 	c := &Cluster{}
 	var buses []int
 	for range 2 * clusterMasters {

@@ -22,6 +22,7 @@ const SentinelMaster = "rollcall"
 // StartSentinel starts them. Options are those of the master and the replica.
 func StartSentinel(t testing.TB, options ...string) *Sentinel {
 	t.Helper()
+	Long(t)
 	master := StartRedis(t, options...)
 	replica := StartRedis(t, append([]string{"--replicaof", fmt.Sprint("127.0.0.1 ", master.Port)}, options...)...)
 	s := &Sentinel{Nodes: []*Redis{master, replica}}
