@@ -2,10 +2,11 @@
 // they may do, and the rules that hold for every writer alike. SCIM, sync, the API
 // and the command line are all given a Directory, never the bare store.
 //
-// It serves no HTTP, and it keeps nothing itself.
+// It serves no HTTP, and it keeps what it has to in the scim.State that it is given.
 //
 // Start with Directory (rights on every read and change), then signin.go (who sends a
-// request, and whether they may go on) and tokens.go (who holds a bearer token).
+// request, and whether they may go on), tokens.go (who holds a bearer token), login.go and
+// session.go (people), and person.go (the epoch that ends access).
 package account
 
 import (
