@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,11 +22,17 @@ import (
 func accountServer(t *testing.T, storeURL string) *served {
 	t.Helper()
 	testserver.Long(t)
-	file := write(t, filepath.Join(t.TempDir(), "rollcall.yaml"), "server: {trusted_proxies: [127.0.0.1]}\n", 0o600)
-	c, _ := load(t, Options{File: file, Validators: validators()})
+	server := httptest.NewServer(asDocumented(t, openServer(t, storeURL, "server: {trusted_proxies: [127.0.0.0/8]}\n")))
+	t.Cleanup(server.Close)
+	return &served{t: t, base: server.URL, storeURL: storeURL}
+}
+
+// openServer is all that a server answers, with a keyring of its own and the token testToken.
+func openServer(t *testing.T, storeURL, config string) http.Handler {
+	t.Helper()
+	c, _ := load(t, Options{File: write(t, filepath.Join(t.TempDir(), "rollcall.yaml"), config, 0o600), Validators: validators()})
 	c.Store.URL = storeURL
 	c.Secrets.Keyring = filepath.Join(t.TempDir(), "keyring.json")
-	c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	core, err := openCore(t.Context(), c, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -40,9 +45,7 @@ func accountServer(t *testing.T, storeURL string) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
-	return &served{t: t, base: server.URL, storeURL: storeURL}
+	return h
 }
 
 // person is somebody who calls a server with a token of their own.

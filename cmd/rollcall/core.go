@@ -240,7 +240,7 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 		sources[name] = api.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule,
 			Next: func() time.Time { return s.runner.Next(time.Now()) }}
 	}
-	calls := api.New(api.Config{Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Schemas: c.schemas, FilterLimits: c.config.Server.Filter.limits(), Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Lifetime: lifetime, Logger: c.log})
+	calls := api.New(api.Config{Version: version, Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Schemas: c.schemas, FilterLimits: c.config.Server.Filter.limits(), Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Lifetime: lifetime, Logger: c.log})
 	oauth := api.NewOAuth(api.OAuthConfig{Accounts: c.accounts, BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Logger: c.log})
 
 	// No http.ServeMux: it would redirect the doubled slashes that some clients send.

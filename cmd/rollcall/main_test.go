@@ -44,6 +44,7 @@ type served struct {
 	log      string
 	proc     *testserver.Proc
 	storeURL string
+	ldif     *ldifSource // of a test that has one
 }
 
 // startServer runs `rollcall serve` on a store, with the configuration's text.
@@ -140,6 +141,7 @@ func (s *served) as(auth, method, path, body string) answer {
 			s.t.Fatalf("%s %s: the answer is no JSON object: %v\n%s", method, path, err, text)
 		}
 	}
+	s.holdAnswer(req, body, a)
 	return a
 }
 

@@ -67,7 +67,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.color, "color", "auto", "colours: auto, always or never (NO_COLOR)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.check() }
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.syncCommand(), c.userCommand(), c.groupCommand(),
-		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.deletedCommand(), c.configCommand(), c.versionCommand(), c.healthcheckCommand(), c.simulateCommand())
+		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.deletedCommand(), c.configCommand(), c.openapiCommand(), c.versionCommand(), c.healthcheckCommand(), c.simulateCommand())
 	root.AddCommand(c.peopleCommands()...)
 	root.AddCommand(c.operateCommands()...)
 	return root

@@ -9,21 +9,56 @@ import (
 	"rollcall/scim"
 )
 
-func (a *api) accountRoutes() map[string]handler {
-	return map[string]handler{
-		"POST /api/v1/users":                       a.createUser,
-		"PUT /api/v1/users/{id}/groups":            a.setGroups,
-		"POST /api/v1/users/{id}/deactivate":       a.changeUser((*account.Workspace).Deactivate),
-		"POST /api/v1/users/{id}/activate":         a.changeUser((*account.Workspace).Activate),
-		"POST /api/v1/activate":                    a.activateNamed,
-		"GET /api/v1/users/{id}/leases":            a.listLeases,
-		"POST /api/v1/users/{id}/leases":           a.takeLease,
-		"PUT /api/v1/users/{id}/leases/{lease}":    a.renewLease,
-		"DELETE /api/v1/users/{id}/leases/{lease}": a.releaseLease,
-		"GET /api/v1/users/{id}/trial":             a.showTrial,
-		"PUT /api/v1/users/{id}/trial":             a.putTrial,
-		"GET /api/v1/authorization":                a.authorization,
+func (a *api) accountRoutes() []route {
+	where, leases := []param{inWorkspace}, needs(account.LeasesManage)
+	changing := fails(scim.ErrUniqueness, scim.ErrVersionMismatch, scim.ErrLastAdministrator, scim.ErrMutability, scim.ErrInvalidValue)
+	return []route{
+		{method: "POST", path: "/users", call: a.createUser, needs: needs(account.UsersCreate), query: where, in: newUser{}, status: 201, out: user{}, fails: append(fails(scim.ErrNotFound), changing...),
+			about: "Make an account in its groups; with an id of its own by ids:set."},
+		{method: "PUT", path: "/users/{id}/groups", call: a.setGroups, needs: needs(account.GroupsUpdate), query: where, in: groups{}, status: 200, out: user{}, fails: changing,
+			about: "Replace all direct memberships of an account: groups by id or name."},
+		{method: "POST", path: "/users/{id}/deactivate", call: a.changeUser((*account.Workspace).Deactivate), needs: mayUpdate, query: where, status: 200, out: user{}, fails: append(fails(scim.ErrLeased), changing...),
+			about: "Take an account offline: hidden from lists, kept for audit."},
+		{method: "POST", path: "/users/{id}/activate", call: a.changeUser((*account.Workspace).Activate), needs: mayUpdate, query: where, status: 200, out: user{}, fails: changing,
+			about: "Bring an account back that was taken offline."},
+		{method: "POST", path: "/activate", call: a.activateNamed, needs: mayUpdate, query: where, in: named{}, status: 200, out: user{}, fails: append(fails(scim.ErrNotFound), changing...),
+			about: "Bring an account back that was taken offline, by its userName."},
+		{method: "GET", path: "/users/{id}/leases", call: a.listLeases, needs: leases, query: where, status: 200, out: listed[account.Lease]{"leases"},
+			about: "List the leases that applications hold on an account."},
+		{method: "POST", path: "/users/{id}/leases", call: a.takeLease, needs: leases, query: where, in: newLease{}, status: 201, out: account.Lease{}, fails: fails(scim.ErrUniqueness, scim.ErrVersionMismatch),
+			about: "Take a lease on an account: an application is doing work for it."},
+		{method: "PUT", path: "/users/{id}/leases/{lease}", call: a.renewLease, needs: leases, query: where, in: newLease{}, optional: true, status: 200, out: account.Lease{}, fails: fails(scim.ErrVersionMismatch),
+			about: "Renew a lease."},
+		{method: "DELETE", path: "/users/{id}/leases/{lease}", call: a.releaseLease, needs: leases, query: where, status: 204,
+			about: "Give a lease up."},
+		{method: "GET", path: "/users/{id}/trial", call: a.showTrial, needs: mayRead, or: own, query: where, status: 200, out: account.Trial{},
+			about: "Show an account's trial, with dates in milliseconds since 1970."},
+		{method: "PUT", path: "/users/{id}/trial", call: a.putTrial, needs: mayUpdate, query: where, in: newTrial{}, status: 200, out: account.Trial{}, fails: changing,
+			about: "Grant a trial, from one date to another in milliseconds since 1970."},
+		{method: "GET", path: "/authorization", call: a.authorization, needs: mayRead, or: own, status: 200, out: anyOf{account.Answer{}, listed[account.Answer]{"permissions"}, account.Matrix{}}, fails: fails(scim.ErrNotFound),
+			query: []param{inWorkspace, {"user", "Whose permissions: an id or userName.", ""}, {"permission", "Which one; all where it is left out.", ""}, {"startIndex", "The first account of the matrix, from 1 on.", 0}, {"count", "How many accounts the matrix has.", 0}},
+			about: "Tell whether somebody may do something, and why: by ?user= and ?permission=. Without permission it is all of theirs; without user the matrix, which takes users:list and groups:read too."},
 	}
+}
+
+// newUser is the body of POST /users.
+type newUser struct {
+	User   map[string]any `json:"user" api:"required"` // a User of SCIM
+	ID     string         `json:"id"`
+	Groups []string       `json:"groups"`
+}
+
+type groups struct {
+	Groups []string `json:"groups" api:"required"` // ids or names
+}
+
+type named struct {
+	UserName string `json:"userName" api:"required"`
+}
+
+type newTrial struct {
+	GrantedOn int64 `json:"grantedOn"`
+	ExpiresOn int64 `json:"expiresOn" api:"required"`
 }
 
 // shown answers with an account.
@@ -36,11 +71,7 @@ func (a *api) shown(r *http.Request, status int, s *scim.Stored, err error) (int
 }
 
 func (a *api) createUser(r *http.Request) (int, any, error) {
-	var body struct {
-		User   map[string]any `json:"user"`
-		ID     string         `json:"id"`
-		Groups []string       `json:"groups"`
-	}
+	var body newUser
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
@@ -53,9 +84,7 @@ func (a *api) createUser(r *http.Request) (int, any, error) {
 }
 
 func (a *api) setGroups(r *http.Request) (int, any, error) {
-	var body struct {
-		Groups []string `json:"groups"`
-	}
+	var body groups
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
@@ -68,9 +97,7 @@ func (a *api) setGroups(r *http.Request) (int, any, error) {
 }
 
 func (a *api) activateNamed(r *http.Request) (int, any, error) {
-	var body struct {
-		UserName string `json:"userName"`
-	}
+	var body named
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
@@ -95,7 +122,7 @@ func (a *api) listLeases(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	list, err := w.Leases(r.Context(), r.PathValue("id"))
-	return http.StatusOK, map[string]any{"leases": list}, err
+	return answerList("leases", list, err)
 }
 
 func (a *api) takeLease(r *http.Request) (int, any, error) {
@@ -143,10 +170,7 @@ func (a *api) showTrial(r *http.Request) (int, any, error) {
 
 // putTrial grants a trial: {grantedOn, expiresOn}, in milliseconds since 1970.
 func (a *api) putTrial(r *http.Request) (int, any, error) {
-	var body struct {
-		GrantedOn int64 `json:"grantedOn"`
-		ExpiresOn int64 `json:"expiresOn"`
-	}
+	var body newTrial
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
@@ -174,13 +198,10 @@ func (a *api) authorization(r *http.Request) (int, any, error) {
 	q := r.URL.Query()
 	if user := q.Get("user"); user != "" {
 		answers, err := w.Why(r.Context(), user, scim.Permission(q.Get("permission")))
-		if err != nil {
-			return 0, nil, err
-		}
-		if q.Get("permission") != "" {
+		if err == nil && q.Get("permission") != "" {
 			return http.StatusOK, answers[0], nil
 		}
-		return http.StatusOK, map[string]any{"permissions": answers}, nil
+		return answerList("permissions", answers, err)
 	}
 	start, err1 := pageNumber(q.Get("startIndex"), 1)
 	count, err2 := pageNumber(q.Get("count"), defaultRows)

@@ -1,7 +1,7 @@
 // Package api is /api/v1: what SCIM cannot say, as JSON in camelCase with the problem details
 // of RFC 9457 for errors. It only translates: the rules are in account and sync.
 //
-// Start with New, which lists every route.
+// Start with route, of which every call is one, and New, which serves them.
 package api
 
 import (
@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"regexp"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"rollcall/account"
@@ -36,6 +37,7 @@ type Config struct {
 	SignIn func(r *http.Request) (*scim.Actor, error)
 	// BaseURL is what the caller of a request has in front of /w/…; nil for nothing.
 	BaseURL func(r *http.Request) (string, bool)
+	Version string // of the program, for the document
 	// ClientAddr tells where a request comes from; nil where that is not known.
 	ClientAddr func(r *http.Request) netip.Addr
 	// Sources are the sources of every workspace, by name.
@@ -61,7 +63,11 @@ type api struct {
 	Config
 	logger    *slog.Logger
 	followers chan struct{} // slots of those who follow the feed
+	document  func() ([]byte, error)
 }
+
+// base is in front of every path.
+const base = "/api/v1"
 
 // New serves the API under /api/v1.
 func New(c Config) http.Handler {
@@ -70,55 +76,18 @@ func New(c Config) http.Handler {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
 	mux := http.NewServeMux()
-	for pattern, h := range map[string]handler{
-		"GET /api/v1/tokens":                 a.listTokens,
-		"POST /api/v1/tokens":                a.createToken,
-		"DELETE /api/v1/tokens/{id}":         a.revokeToken,
-		"POST /api/v1/tokens/{id}/rotate":    a.rotateToken,
-		"GET /api/v1/clients":                a.listClients,
-		"POST /api/v1/clients/{name}/pause":  a.pauseClient,
-		"POST /api/v1/clients/{name}/resume": a.resumeClient,
-	} {
-		mux.Handle(pattern, a.serve(h))
-	}
-	quick, slow := a.syncRoutes()
-	for pattern, h := range quick {
-		mux.Handle(pattern, a.serve(h))
-	}
-	for pattern, h := range slow {
-		mux.Handle(pattern, long(a.serve(h)))
-	}
-	mux.Handle("GET /api/v1/changes", a.serve(a.listChanges))
-	for pattern, h := range a.deletedRoutes() {
-		mux.Handle(pattern, a.serve(h))
-	}
-	if c.Explain != nil {
-		mux.Handle("GET /api/v1/explain", a.serve(a.explain))
-	}
-	if c.Backup != nil {
-		mux.Handle("GET /api/v1/backup", long(a.serve(a.backup)))
-	}
-	if c.Schemas != nil {
-		for pattern, h := range a.schemaRoutes() {
-			mux.Handle(pattern, long(a.serve(h)))
+	routes := a.routes()
+	a.document = sync.OnceValues(func() ([]byte, error) { return describe(routes, c.Version) })
+	for _, rt := range routes {
+		h := a.serve(&rt)
+		if rt.long {
+			h = long(h)
 		}
+		mux.Handle(rt.method+" "+base+rt.path, h)
 	}
-	for _, routes := range []map[string]handler{a.workspaceRoutes(), a.sessionRoutes(), a.accountRoutes(), a.secretRoutes()} {
-		for pattern, h := range routes {
-			mux.Handle(pattern, a.serve(h))
-		}
-	}
-	for pattern, h := range a.openRoutes() {
-		mux.Handle(pattern, a.open(h))
-	}
-	if c.Events != nil {
-		for pattern, h := range a.eventRoutes() {
-			mux.Handle(pattern, a.serve(h))
-		}
-	}
-	mux.Handle("/api/v1/", a.serve(func(r *http.Request) (int, any, error) {
-		return 0, nil, scim.Errorf(scim.ErrNotFound, "%s %s is no call of this API", r.Method, r.URL.Path)
-	}))
+	mux.Handle(base+"/", a.serve(&route{call: func(r *http.Request) (int, any, error) {
+		return 0, nil, scim.Errorf(scim.ErrNotFound, "%s %s is no call of this API: GET %s/openapi.json lists them", r.Method, r.URL.Path, base)
+	}}))
 	return mux
 }
 
@@ -135,14 +104,9 @@ func long(next http.Handler) http.Handler {
 // http.Handler writes the answer itself.
 type handler func(r *http.Request) (status int, body any, err error)
 
-// serve signs the caller in, calls the handler and writes what it says.
-func (a *api) serve(h handler) http.Handler { return a.call(h, a.SignIn) }
-
-// open does so for a call that nobody needs to be signed in for, and without credentials: those
-// that a request has are not looked at.
-func (a *api) open(h handler) http.Handler { return a.call(h, nil) }
-
-func (a *api) call(h handler, signIn func(*http.Request) (*scim.Actor, error)) http.Handler {
+// serve signs the caller in, holds what the route asks of them, calls the handler and writes what it
+// says.
+func (a *api) serve(rt *route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Request-Id")
 		if !saneID.MatchString(id) {
@@ -152,8 +116,8 @@ func (a *api) call(h handler, signIn func(*http.Request) (*scim.Actor, error)) h
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
 		w.Header().Set("Cache-Control", "no-store")
 		defer a.recover(w, r)
-		if signIn != nil {
-			actor, err := signIn(r)
+		if !rt.open {
+			actor, err := a.SignIn(r)
 			if err != nil {
 				a.fail(w, r, err)
 				return
@@ -161,9 +125,13 @@ func (a *api) call(h handler, signIn func(*http.Request) (*scim.Actor, error)) h
 			own := *actor // others share it
 			own.RequestID = id
 			r = r.WithContext(scim.WithActor(r.Context(), &own))
+			if err := rt.admit(r); err != nil {
+				a.fail(w, r, err)
+				return
+			}
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		status, body, err := h(r)
+		status, body, err := rt.call(r)
 		if err != nil {
 			a.fail(w, r, err)
 			return

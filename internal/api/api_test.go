@@ -212,7 +212,7 @@ func TestRunOutlivesItsRequest(t *testing.T) {
 func TestPanicIsAProblem(t *testing.T) {
 	a := &api{Config: Config{SignIn: func(*http.Request) (*scim.Actor, error) { return &scim.Actor{}, nil }}, logger: slog.New(slog.DiscardHandler)}
 	w := httptest.NewRecorder()
-	a.serve(func(*http.Request) (int, any, error) { panic("boom") }).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	a.serve(&route{call: func(*http.Request) (int, any, error) { panic("boom") }}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if w.Code != 500 || strings.Contains(w.Body.String(), "boom") {
 		t.Errorf("a panic = %d %s", w.Code, w.Body)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/account"
 	"rollcall/scim"
 )
 
@@ -80,6 +81,20 @@ const (
 	maxChanges     = 1000
 )
 
+func (a *api) feedRoutes() []route {
+	return []route{
+		{method: "GET", path: "/changes", call: a.listChanges, needs: needs(account.AuditRead), long: true, status: 200, out: changesPage{}, media: "text/event-stream", fails: fails(scim.ErrInvalidVers, scim.ErrNotFound),
+			query: []param{inWorkspace, {"after", "The number of the last change that is known.", 0}, limitParam("How many, at most 1000."), {"images", "What each resource was before and after.", false}},
+			about: "List the changes behind a number; with Accept: text/event-stream, each as it comes."},
+	}
+}
+
+// changesPage is a page of the feed.
+type changesPage struct {
+	Changes []change `json:"changes"`
+	Next    uint64   `json:"next"` // for after
+}
+
 // listChanges answers a page of the change feed; to a caller who accepts text/event-stream, all
 // of it behind after, and then each change as it comes.
 func (a *api) listChanges(r *http.Request) (int, any, error) {
@@ -113,7 +128,7 @@ func (a *api) listChanges(r *http.Request) (int, any, error) {
 			return 0, nil, err
 		}
 	}
-	return http.StatusOK, map[string]any{"changes": changes, "next": after}, nil
+	return http.StatusOK, changesPage{changes, after}, nil
 }
 
 func addImages(ctx context.Context, store scim.Store, changes []change) error {

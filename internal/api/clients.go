@@ -11,12 +11,21 @@ import (
 	"rollcall/scim"
 )
 
+func (a *api) clientRoutes() []route {
+	manage, where := needs(account.TokensManage), []param{inWorkspace}
+	return []route{
+		{method: "GET", path: "/clients", call: a.listClients, needs: manage, status: 200, out: listed[account.ClientInfo]{"clients"},
+			about: "List the clients that the configuration or a token names."},
+		{method: "POST", path: "/clients/{name}/pause", call: a.pauseClient, needs: manage, query: where, status: 200, out: account.ClientInfo{}, fails: fails(scim.ErrInvalidValue),
+			about: "Answer 503 to every request of a client, on every replica within half a second."},
+		{method: "POST", path: "/clients/{name}/resume", call: a.resumeClient, needs: manage, query: where, status: 200, out: account.ClientInfo{}, fails: fails(scim.ErrInvalidValue),
+			about: "End a client's pause."},
+	}
+}
+
 func (a *api) listClients(r *http.Request) (int, any, error) {
 	list, err := a.Accounts.Clients(r.Context())
-	if err != nil {
-		return 0, nil, err
-	}
-	return http.StatusOK, map[string]any{"clients": list}, nil
+	return answerList("clients", list, err)
 }
 
 func (a *api) pauseClient(r *http.Request) (int, any, error) {
@@ -29,15 +38,8 @@ func (a *api) resumeClient(r *http.Request) (int, any, error) {
 
 // changeClient calls a change of the client that the path names, in the workspace of the query.
 func (a *api) changeClient(r *http.Request, change func(context.Context, string, string) (account.ClientInfo, error)) (int, any, error) {
-	workspace := r.URL.Query().Get("workspace")
-	if own := scim.ActorFrom(r.Context()).Workspace; own != "" && workspace != "" && workspace != own {
-		return 0, nil, scim.Errorf(scim.ErrNotFound, "workspace %q does not exist", workspace)
-	}
-	info, err := change(r.Context(), workspace, r.PathValue("name"))
-	if err != nil {
-		return 0, nil, err
-	}
-	return http.StatusOK, info, nil
+	info, err := change(r.Context(), r.URL.Query().Get("workspace"), r.PathValue("name"))
+	return http.StatusOK, info, err
 }
 
 // readOptionalJSON reads a body as readJSON does; none at all leaves v as it is.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"rollcall/account"
 	"rollcall/scim"
 )
 
@@ -21,12 +22,31 @@ type deletedResource struct {
 	Members    int            `json:"members,omitempty"` // that it had
 }
 
-func (a *api) deletedRoutes() map[string]handler {
-	return map[string]handler{
-		"GET /api/v1/deleted":                      a.listDeleted,
-		"POST /api/v1/deleted/{type}/{id}/restore": a.restoreDeleted,
-		"DELETE /api/v1/deleted/{type}/{id}":       a.purgeDeleted,
+func (a *api) deletedRoutes() []route {
+	const one = "/deleted/{type}/{id}"
+	return []route{
+		{method: "GET", path: "/deleted", call: a.listDeleted, needs: needs(account.UsersList), or: needs(account.GroupsRead), query: []param{inWorkspace, ofType, {"after", "The id behind which to go on.", ""}, limitParam("How many, at most 1000.")}, status: 200, out: deletedPage{},
+			about: "List what was deleted and can be restored, of one type."},
+		{method: "POST", path: one + "/restore", call: a.restoreDeleted, needs: needs(account.UsersCreate), or: needs(account.GroupsCreate), query: []param{inWorkspace}, status: 200, out: restored{}, fails: fails(scim.ErrUniqueness, scim.ErrInvalidValue, scim.ErrLastAdministrator),
+			about: "Restore what was deleted, with the id and the memberships that it had."},
+		{method: "DELETE", path: one, call: a.purgeDeleted, needs: needs(account.UsersDelete), or: needs(account.GroupsDelete), query: []param{inWorkspace}, status: 204,
+			about: "Forget what was deleted."},
 	}
+}
+
+// deletedPage is a page of what was deleted.
+type deletedPage struct {
+	Deleted []deletedResource `json:"deleted"`
+	Next    string            `json:"next,omitempty"` // for after; left out on the last page
+}
+
+// restored is what came back.
+type restored struct {
+	Type    string       `json:"type"`
+	ID      string       `json:"id"`
+	Version scim.Version `json:"version"`
+	Members int          `json:"members"` // that it has again
+	Missing int          `json:"missing"` // members that are no more
 }
 
 var errPage = errors.New("the page is full")
@@ -45,10 +65,10 @@ func (a *api) listDeleted(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	list, next := []deletedResource{}, ""
+	page := deletedPage{Deleted: []deletedResource{}}
 	err = w.Deleted(r.Context(), typ, q.Get("after"), func(d *scim.Deleted) error {
-		if len(list) == int(limit) {
-			next = list[len(list)-1].ID
+		if len(page.Deleted) == int(limit) {
+			page.Next = page.Deleted[limit-1].ID
 			return errPage
 		}
 		res := deletedResource{
@@ -58,17 +78,13 @@ func (a *api) listDeleted(r *http.Request) (int, any, error) {
 		for _, g := range d.Groups {
 			res.Groups = append(res.Groups, ref(g))
 		}
-		list = append(list, res)
+		page.Deleted = append(page.Deleted, res)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errPage) {
 		return 0, nil, err
 	}
-	answer := map[string]any{"deleted": list}
-	if next != "" {
-		answer["next"] = next
-	}
-	return http.StatusOK, answer, nil
+	return http.StatusOK, page, nil
 }
 
 func (a *api) restoreDeleted(r *http.Request) (int, any, error) {
@@ -80,9 +96,7 @@ func (a *api) restoreDeleted(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, map[string]any{
-		"type": done.Stored.Type, "id": done.Stored.ID, "version": done.Stored.Version, "members": done.Added, "missing": len(done.Dropped),
-	}, nil
+	return http.StatusOK, restored{done.Stored.Type, done.Stored.ID, done.Stored.Version, done.Added, len(done.Dropped)}, nil
 }
 
 func (a *api) purgeDeleted(r *http.Request) (int, any, error) {

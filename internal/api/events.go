@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"rollcall/account"
 	"rollcall/internal/events"
 	"rollcall/scim"
 )
@@ -29,18 +30,37 @@ type createdStream struct {
 }
 
 // eventRoutes are the calls about streams of events.
-func (a *api) eventRoutes() map[string]handler {
-	return map[string]handler{
-		"GET /api/v1/events/streams":                a.listStreams,
-		"POST /api/v1/events/streams":               a.createStream,
-		"GET /api/v1/events/streams/{name}":         a.showStream,
-		"PATCH /api/v1/events/streams/{name}":       a.updateStream,
-		"DELETE /api/v1/events/streams/{name}":      a.deleteStream,
-		"POST /api/v1/events/streams/{name}/replay": a.replayStream,
-		"POST /api/v1/events/streams/{name}/test":   a.testStream,
-		"POST /api/v1/events/streams/{name}/poll":   a.pollStream,
-		"POST /api/v1/events/keys/rotate":           a.rotateKeys,
+func (a *api) eventRoutes() []route {
+	if a.Events == nil {
+		return nil
 	}
+	read, manage, where := needs(account.SettingsRead), needs(account.SettingsManage), []param{inWorkspace}
+	const all, one = "/events/streams", "/events/streams/{name}"
+	return []route{
+		{method: "GET", path: all, call: a.listStreams, needs: read, query: where, status: 200, out: listed[*events.View]{"streams"},
+			about: "List the streams of a workspace."},
+		{method: "POST", path: all, call: a.createStream, needs: manage, in: newStream{}, status: 201, out: createdStream{}, fails: fails(scim.ErrUniqueness, scim.ErrNotFound),
+			about: "Make a stream. A secret that is made for it is in this answer alone."},
+		{method: "GET", path: one, call: a.showStream, needs: read, query: where, status: 200, out: events.View{},
+			about: "Show a stream, and how far it is."},
+		{method: "PATCH", path: one, call: a.updateStream, needs: manage, query: where, in: events.Patch{}, status: 200, out: events.View{}, fails: fails(scim.ErrVersionMismatch),
+			about: "Change a stream, or pause it."},
+		{method: "DELETE", path: one, call: a.deleteStream, needs: manage, query: where, status: 204, fails: fails(scim.ErrInvalidValue),
+			about: "Delete a stream."},
+		{method: "POST", path: one + "/replay", call: a.replayStream, needs: manage, query: where, in: replay{}, optional: true, status: 200, out: events.View{}, fails: fails(scim.ErrInvalidVers, scim.ErrVersionMismatch),
+			about: "Send what was sent before again."},
+		{method: "POST", path: one + "/test", call: a.testStream, needs: manage, query: where, status: 200, out: events.Test{}, fails: fails(scim.ErrInvalidValue),
+			about: "Send a test event, and tell what came of it."},
+		{method: "POST", path: one + "/poll", call: a.pollStream, needs: needs(account.AuditRead), query: where, in: events.PollRequest{}, long: true, status: 200, out: events.PollResponse{}, fails: fails(scim.ErrInvalidVers),
+			about: "Take events from a stream that is polled (RFC 8936)."},
+		{method: "POST", path: "/events/keys/rotate", call: a.rotateKeys, needs: manage, status: 204, fails: fails(scim.ErrInvalidValue, scim.ErrLocked),
+			about: "Sign events with a new key."},
+	}
+}
+
+// replay is the body of a call that sends a stream's events again.
+type replay struct {
+	From *scim.Version `json:"from"` // nil for the oldest dead letter
 }
 
 // workspaceIn is the workspace that ?workspace= names, or else the call's own.
@@ -53,7 +73,7 @@ func workspaceIn(r *http.Request) string {
 
 func (a *api) listStreams(r *http.Request) (int, any, error) {
 	list, err := a.Events.List(r.Context(), workspaceIn(r))
-	return http.StatusOK, map[string]any{"streams": list}, err
+	return answerList("streams", list, err)
 }
 
 func (a *api) createStream(r *http.Request) (int, any, error) {
@@ -93,13 +113,9 @@ func (a *api) deleteStream(r *http.Request) (int, any, error) {
 }
 
 func (a *api) replayStream(r *http.Request) (int, any, error) {
-	var body struct {
-		From *scim.Version `json:"from"` // nil for the oldest dead letter
-	}
-	if r.ContentLength != 0 {
-		if err := readJSON(r, &body); err != nil {
-			return 0, nil, err
-		}
+	var body replay
+	if err := readOptionalJSON(r, &body); err != nil {
+		return 0, nil, err
 	}
 	view, err := a.Events.Replay(r.Context(), workspaceIn(r), r.PathValue("name"), body.From)
 	return http.StatusOK, view, err

@@ -5,8 +5,30 @@ import (
 	"net/http"
 	"strings"
 
+	"rollcall/account"
 	"rollcall/scim"
 )
+
+// storeRoutes are the calls about what is kept, and how.
+func (a *api) storeRoutes() []route {
+	var list []route
+	if a.Explain != nil {
+		list = append(list, route{method: "GET", path: "/explain", call: a.explain, needs: needs(account.UsersList), or: needs(account.GroupsRead), status: 200, out: explained{}, fails: fails(scim.ErrNotFound),
+			query: []param{inWorkspace, ofType, {"filter", "A filter of SCIM.", ""}, {"sortBy", "An attribute.", ""}, {"sortOrder", "ascending or descending.", ""}},
+			about: "Tell how a list would be answered, and how many it would find."})
+	}
+	if a.Backup != nil {
+		list = append(list, route{method: "GET", path: "/backup", call: a.backup, needs: needs(account.WorkspacesManage), long: true, status: 200, media: "application/octet-stream",
+			about: "Write everything that is kept, of every workspace: for the bootstrap token alone."})
+	}
+	return list
+}
+
+// explained is how a list would be answered.
+type explained struct {
+	Total int `json:"total"`
+	Plans any `json:"plans"`
+}
 
 // explain tells how the store answers a list: ?type= (User unless told otherwise), ?filter=,
 // ?sortBy= and ?sortOrder=. Whoever may list the type may ask; total is what a list would say.
@@ -33,7 +55,7 @@ func (a *api) explain(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, badFilter(err)
 	}
-	return http.StatusOK, map[string]any{"total": page.Total, "plans": plans}, nil
+	return http.StatusOK, explained{page.Total, plans}, nil
 }
 
 // badFilter says of SCIM's errors what this API calls them.

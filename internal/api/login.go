@@ -9,21 +9,29 @@ import (
 	"rollcall/scim"
 )
 
-// openRoutes are the calls that need no login: they are how one comes by it.
-func (a *api) openRoutes() map[string]handler {
-	return map[string]handler{
-		"POST /api/v1/login":       a.login,
-		"POST /api/v1/login/guest": a.loginGuest,
+// loginRoutes are the calls by which one comes by a login.
+func (a *api) loginRoutes() []route {
+	return []route{
+		{method: "POST", path: "/login", call: a.login, open: true, in: credentials{}, status: 200, out: session{}, fails: fails(scim.ErrUnauthenticated, scim.ErrPasswordExpired, scim.ErrTooManyRequests),
+			about: "Log in with a user name, or an e-mail address that one account alone has, and a password."},
+		{method: "POST", path: "/login/guest", call: a.loginGuest, open: true, in: guest{}, optional: true, status: 200, out: session{}, fails: fails(scim.ErrForbidden, scim.ErrTooManyRequests),
+			about: "Log in as a guest, where the workspace allows it."},
 	}
 }
 
-func (a *api) sessionRoutes() map[string]handler {
-	return map[string]handler{
-		"POST /api/v1/logout":          a.logout,
-		"GET /api/v1/sessions":         a.listSessions,
-		"DELETE /api/v1/sessions/{id}": a.endSession,
-		"POST /api/v1/password":        a.setPassword,
-		"POST /api/v1/impersonations":  a.impersonate,
+func (a *api) sessionRoutes() []route {
+	manage := needs(account.SessionsManage)
+	return []route{
+		{method: "POST", path: "/logout", call: a.logout, status: 204,
+			about: "End the session that the call is made with."},
+		{method: "GET", path: "/sessions", call: a.listSessions, needs: manage, or: anybody, query: []param{inWorkspace, {"connected", "Those alone that were used within five minutes.", false}}, status: 200, out: listed[account.SessionInfo]{"sessions"},
+			about: "List one's own sessions; with sessions:manage those of everybody."},
+		{method: "DELETE", path: "/sessions/{id}", call: a.endSession, needs: manage, or: anybody, status: 204,
+			about: "End a session: one's own, or with sessions:manage anybody's."},
+		{method: "POST", path: "/password", call: a.setPassword, needs: mayUpdate, or: anybody, query: []param{inWorkspace}, in: newPassword{}, status: 204, fails: fails(scim.ErrTooManyRequests, scim.ErrVersionMismatch, scim.ErrMutability),
+			about: "Set one's own password, by the one that one has, or somebody else's by userId. It ends their sessions."},
+		{method: "POST", path: "/impersonations", call: a.impersonate, needs: needs(account.SessionsImpersonate), query: []param{inWorkspace}, in: target{}, status: 201, out: session{},
+			about: "Act as somebody who may do no more, or as a guest: name one of userId, userName and guest."},
 	}
 }
 
@@ -37,17 +45,17 @@ func (a *api) addr(r *http.Request) netip.Addr {
 
 // session is the answer to a login.
 type session struct {
-	Token     string         `json:"token"`
-	ExpiresAt time.Time      `json:"expiresAt"`
-	Workspace string         `json:"workspace"`
-	Actor     string         `json:"actor,omitempty"` // who acts as the user
-	User      map[string]any `json:"user,omitempty"`
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	Workspace string    `json:"workspace"`
+	Actor     string    `json:"actor,omitempty"` // who acts as the user
+	User      user      `json:"user,omitempty"`
 }
 
 func (a *api) session(r *http.Request, in *account.LoggedIn) (*session, error) {
 	s := &session{Token: in.Token, ExpiresAt: in.ExpiresAt, Workspace: in.Workspace}
 	if in.User == nil {
-		s.User = map[string]any{"userName": "guest"}
+		s.User = user{"userName": "guest"}
 		return s, nil
 	}
 	var err error
@@ -55,12 +63,20 @@ func (a *api) session(r *http.Request, in *account.LoggedIn) (*session, error) {
 	return s, err
 }
 
+// credentials is the body of a login.
+type credentials struct {
+	Workspace string `json:"workspace"`
+	UserName  string `json:"userName" api:"required"`
+	Password  string `json:"password" api:"required"`
+}
+
+// guest is the body of a guest's login.
+type guest struct {
+	Workspace string `json:"workspace"`
+}
+
 func (a *api) login(r *http.Request) (int, any, error) {
-	var body struct {
-		Workspace string `json:"workspace"`
-		UserName  string `json:"userName"`
-		Password  string `json:"password"`
-	}
+	var body credentials
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
@@ -86,9 +102,7 @@ func (e *expiredPassword) Unwrap() error {
 }
 
 func (a *api) loginGuest(r *http.Request) (int, any, error) {
-	var body struct {
-		Workspace string `json:"workspace"`
-	}
+	var body guest
 	if err := readOptionalJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
@@ -111,21 +125,24 @@ func (a *api) listSessions(r *http.Request) (int, any, error) {
 		return 0, nil, scim.Errorf(scim.ErrInvalidValue, "connected is true or false")
 	}
 	list, err := a.Accounts.Sessions(r.Context(), workspaceIn(r), connected == "true")
-	return http.StatusOK, map[string]any{"sessions": list}, err
+	return answerList("sessions", list, err)
 }
 
 func (a *api) endSession(r *http.Request) (int, any, error) {
 	return http.StatusNoContent, nil, a.Accounts.EndSession(r.Context(), r.PathValue("id"))
 }
 
+// newPassword is the body of POST /password.
+type newPassword struct {
+	UserID  string  `json:"userId"`  // whose; "" for one's own
+	Current string  `json:"current"` // the one that one has
+	New     string  `json:"new" api:"required"`
+	Confirm *string `json:"confirm"`
+}
+
 // setPassword sets the caller's own password, or that of somebody else by userId.
 func (a *api) setPassword(r *http.Request) (int, any, error) {
-	var body struct {
-		UserID  string  `json:"userId"`
-		Current string  `json:"current"`
-		New     string  `json:"new"`
-		Confirm *string `json:"confirm"`
-	}
+	var body newPassword
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
@@ -142,13 +159,16 @@ func (a *api) setPassword(r *http.Request) (int, any, error) {
 	return http.StatusNoContent, nil, w.SetPassword(r.Context(), body.UserID, body.New)
 }
 
+// target is the body of POST /impersonations.
+type target struct {
+	UserID   string `json:"userId"`
+	UserName string `json:"userName"`
+	Guest    bool   `json:"guest"`
+}
+
 // impersonate begins a session as somebody else.
 func (a *api) impersonate(r *http.Request) (int, any, error) {
-	var body struct {
-		UserID   string `json:"userId"`
-		UserName string `json:"userName"`
-		Guest    bool   `json:"guest"`
-	}
+	var body target
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}

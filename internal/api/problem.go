@@ -40,13 +40,15 @@ func (p *Problem) Named(name string) bool { return p.Type == problemBase+name }
 // problemBase starts every problem's type. It names the problem and need not be fetched.
 const problemBase = "urn:rollcall:problem:"
 
-// problems maps what can go wrong to the wire. The first row that matches counts.
-var problems = []struct {
+type problemKind struct {
 	kind   error
 	status int
 	name   string
 	title  string
-}{
+}
+
+// problems maps what can go wrong to the wire. The first row that matches counts.
+var problems = []problemKind{
 	{scim.ErrUnauthenticated, http.StatusUnauthorized, "unauthenticated", "Credentials are missing or wrong"},
 	{scim.ErrForbidden, http.StatusForbidden, "forbidden", "Not allowed"},
 	{scim.ErrNotFound, http.StatusNotFound, "not-found", "Not found"},

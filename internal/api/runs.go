@@ -15,30 +15,40 @@ import (
 	dirsync "rollcall/sync"
 )
 
-// syncRoutes are the calls about sources, plans and runs. Those that read a directory take as
-// long as it is large.
-func (a *api) syncRoutes() (quick, slow map[string]handler) {
-	quick = map[string]handler{
-		"GET /api/v1/sources":                 a.listSources,
-		"GET /api/v1/sources/{source}":        a.showSource,
-		"GET /api/v1/sources/{source}/plans":  a.listPlans,
-		"GET /api/v1/sync/runs":               a.listRuns,
-		"GET /api/v1/sync/runs/{id}":          a.showRun,
-		"GET /api/v1/sync/runs/{id}/changes":  a.listRunChanges,
-		"GET /api/v1/sync/plans/{id}":         a.showRun,
-		"GET /api/v1/sync/plans/{id}/changes": a.listRunChanges,
-		"POST /api/v1/sync/runs/{id}/cancel":  a.cancelRun,
+// runRoutes are the calls about plans and runs. Those that read a directory take as long as it is
+// large.
+func (a *api) runRoutes() []route {
+	read, run := needs(account.SyncRead), needs(account.SyncRun)
+	changes := []param{{"from", "The number of the first change, beginning with 0.", 0}, limitParam("How many changes, at most 1000.")}
+	busy := fails(scim.ErrLocked, scim.ErrVersionMismatch, scim.ErrInvalidVers)
+	return []route{
+		{method: "GET", path: "/sync/runs", call: a.listRuns, needs: read, query: []param{{"source", "Of one source alone.", ""}, limitParam("How many, at most 200.")}, status: 200, out: listed[*dirsync.Report]{"runs"}, fails: fails(scim.ErrNotFound),
+			about: "List the runs of every source, newest first."},
+		{method: "GET", path: "/sync/runs/{id}", call: a.showRun, needs: read, status: 200, out: dirsync.Report{},
+			about: "Show a run: by its id, as last, or by the name of a source for that one's newest."},
+		{method: "GET", path: "/sync/runs/{id}/changes", call: a.listRunChanges, needs: read, query: changes, status: 200, out: runChanges{},
+			about: "List the changes of a run."},
+		{method: "GET", path: "/sync/plans/{id}", call: a.showRun, needs: read, status: 200, out: dirsync.Report{},
+			about: "Show a plan."},
+		{method: "GET", path: "/sync/plans/{id}/changes", call: a.listRunChanges, needs: read, query: changes, status: 200, out: runChanges{},
+			about: "List the changes of a plan."},
+		{method: "POST", path: "/sync/runs/{id}/cancel", call: a.cancelRun, needs: run, status: 200, also: 202, out: dirsync.Report{}, fails: fails(scim.ErrVersionMismatch),
+			about: "Tell a run to stop: 200 where it has ended, 202 where it is about to."},
+		{method: "POST", path: "/sync/plans/{id}/apply", call: a.order(Runner.Apply), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
+			about: "Apply a plan, and answer when that is over."},
+		{method: "POST", path: "/sync/plans/{id}/approve", call: a.order(Runner.Approve), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
+			about: "Apply a plan that the guard blocks."},
+		{method: "POST", path: "/sync/runs/{id}/approve", call: a.order(Runner.Approve), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
+			about: "Apply the plan of a run that the guard blocked."},
+		{method: "POST", path: "/sync/runs/{id}/undo", call: a.order(Runner.Undo), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
+			about: "Take a run back."},
 	}
-	approve := a.order(Runner.Approve)
-	slow = map[string]handler{
-		"POST /api/v1/sources/{source}/plans":  a.planSource,
-		"POST /api/v1/sources/{source}/runs":   a.runSource,
-		"POST /api/v1/sync/plans/{id}/apply":   a.order(Runner.Apply),
-		"POST /api/v1/sync/plans/{id}/approve": approve,
-		"POST /api/v1/sync/runs/{id}/approve":  approve,
-		"POST /api/v1/sync/runs/{id}/undo":     a.order(Runner.Undo),
-	}
-	return quick, slow
+}
+
+// runChanges is the answer with changes of a plan or run.
+type runChanges struct {
+	Changes []dirsync.Change `json:"changes"`
+	Total   int              `json:"total"`
 }
 
 // How many runs a list has, unless told otherwise, and at most; and how many changes of one.
@@ -63,9 +73,6 @@ func bounded(r *http.Request, name string, without, most int) (int, error) {
 
 // listRuns answers the runs of one source (?source=) or of all, newest first.
 func (a *api) listRuns(r *http.Request) (int, any, error) {
-	if err := a.Accounts.May(r.Context(), account.SyncRead); err != nil {
-		return 0, nil, err
-	}
 	limit, err := bounded(r, "limit", defaultRuns, maxRuns)
 	if err != nil {
 		return 0, nil, err
@@ -91,12 +98,12 @@ func (a *api) listRuns(r *http.Request) (int, any, error) {
 	}
 	// A run's id sorts by its time.
 	slices.SortFunc(runs, func(x, y *dirsync.Report) int { return strings.Compare(y.ID, x.ID) })
-	return http.StatusOK, map[string]any{"runs": runs[:min(limit, len(runs))]}, nil
+	return answerList("runs", runs[:min(limit, len(runs))], nil)
 }
 
 // listPlans answers the plans that are kept of a source, newest first.
 func (a *api) listPlans(r *http.Request) (int, any, error) {
-	s, err := a.permitted(r, account.SyncRead)
+	s, err := a.source(r, r.PathValue("source"))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -105,29 +112,17 @@ func (a *api) listPlans(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	plans, err := s.Runner.Plans(r.Context(), limit)
-	if err != nil {
-		return 0, nil, err
-	}
-	if plans == nil {
-		plans = []*dirsync.Report{}
-	}
-	return http.StatusOK, map[string]any{"plans": plans}, nil
+	return answerList("plans", plans, err)
 }
 
 // showRun answers one run or plan.
 func (a *api) showRun(r *http.Request) (int, any, error) {
-	if err := a.Accounts.May(r.Context(), account.SyncRead); err != nil {
-		return 0, nil, err
-	}
 	_, report, err := a.run(r)
 	return http.StatusOK, report, err
 }
 
 // listRunChanges answers the changes of a plan or run from number ?from= on.
 func (a *api) listRunChanges(r *http.Request) (int, any, error) {
-	if err := a.Accounts.May(r.Context(), account.SyncRead); err != nil {
-		return 0, nil, err
-	}
 	limit, err := bounded(r, "limit", maxRunChanges, maxRunChanges)
 	if err != nil {
 		return 0, nil, err
@@ -147,15 +142,12 @@ func (a *api) listRunChanges(r *http.Request) (int, any, error) {
 	if list == nil {
 		list = []dirsync.Change{}
 	}
-	return http.StatusOK, map[string]any{"changes": list, "total": report.ChangeCount}, nil
+	return http.StatusOK, runChanges{list, report.ChangeCount}, nil
 }
 
 // order tells a runner to do something about a plan or run, and answers when that is over.
 func (a *api) order(do func(r Runner, ctx context.Context, id string) (*dirsync.Report, error)) handler {
 	return func(r *http.Request) (int, any, error) {
-		if err := a.Accounts.May(r.Context(), account.SyncRun); err != nil {
-			return 0, nil, err
-		}
 		s, of, err := a.run(r)
 		if err != nil {
 			return 0, nil, err
@@ -179,9 +171,6 @@ const (
 // cancelRun tells a run to stop, and answers its report: 200 where it has ended, and 202 where it
 // is about to.
 func (a *api) cancelRun(r *http.Request) (int, any, error) {
-	if err := a.Accounts.May(r.Context(), account.SyncRun); err != nil {
-		return 0, nil, err
-	}
 	s, report, err := a.run(r)
 	if err != nil {
 		return 0, nil, err

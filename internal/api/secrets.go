@@ -7,19 +7,43 @@ import (
 	"rollcall/scim"
 )
 
-func (a *api) secretRoutes() map[string]handler {
-	return map[string]handler{
-		"GET /api/v1/users/{id}/secrets":                                                     a.listSecrets,
-		"GET /api/v1/users/{id}/secrets/{name}":                                              a.readSecret,
-		"PUT /api/v1/users/{id}/secrets/{name}":                                              a.putSecret,
-		"DELETE /api/v1/users/{id}/secrets/{name}":                                           a.deleteSecret,
-		"POST /api/v1/secrets/rotate":                                                        a.rotateSecrets,
-		"GET /api/v1/credentials":                                                            a.listCredentials,
-		"PUT /api/v1/users/{id}/credentials/connections/{connection}":                        a.putCredential("connection"),
-		"DELETE /api/v1/users/{id}/credentials/connections/{connection}":                     a.deleteCredential("connection"),
-		"PUT /api/v1/users/{id}/credentials/plugins/{plugin}/{paramset}/{preset}/{param}":    a.putCredential("plugin", "paramset", "preset", "param"),
-		"DELETE /api/v1/users/{id}/credentials/plugins/{plugin}/{paramset}/{preset}/{param}": a.deleteCredential("plugin", "paramset", "preset", "param"),
+func (a *api) secretRoutes() []route {
+	where, mine := []param{inWorkspace}, needs(account.SelfUpdate)
+	read, write := needs(account.SecretsRead), needs(account.SecretsWrite)
+	const secret, connection, plugin = "/users/{id}/secrets/{name}", "/users/{id}/credentials/connections/{connection}", "/users/{id}/credentials/plugins/{plugin}/{paramset}/{preset}/{param}"
+	return []route{
+		{method: "GET", path: "/users/{id}/secrets", call: a.listSecrets, needs: read, or: needs(account.SecretsWrite, account.SelfRead), query: where, status: 200, out: listed[account.SecretInfo]{"secrets"},
+			about: "List the names of somebody's secrets: one's own, or by secrets:read or secrets:write."},
+		{method: "GET", path: secret, call: a.readSecret, needs: read, or: own, query: where, status: 200, out: secretValue{},
+			about: "Read a secret back: one's own, or anybody's as a token with secrets:read."},
+		{method: "PUT", path: secret, call: a.putSecret, needs: write, or: mine, query: where, in: secretValue{}, status: 204,
+			about: "Keep a secret, encrypted."},
+		{method: "DELETE", path: secret, call: a.deleteSecret, needs: write, or: mine, query: where, status: 204,
+			about: "Forget a secret."},
+		{method: "POST", path: "/secrets/rotate", call: a.rotateSecrets, needs: needs(account.WorkspacesManage, account.SecretsWrite), status: 200, out: account.Rotated{}, fails: fails(scim.ErrLocked),
+			about: "Make a new key, and encrypt every secret of every workspace anew."},
+		{method: "GET", path: "/credentials", call: a.listCredentials, needs: needs(account.CredentialsList), query: where, status: 200, out: listed[account.CredentialInfo]{"credentials"},
+			about: "List everybody's credentials, without their secrets."},
+		{method: "PUT", path: connection, call: a.putCredential("connection"), needs: write, or: mine, query: where, in: newCredential{}, status: 204,
+			about: "Keep somebody's credential for a connection."},
+		{method: "DELETE", path: connection, call: a.deleteCredential("connection"), needs: write, or: mine, query: where, status: 204,
+			about: "Forget somebody's credential for a connection."},
+		{method: "PUT", path: plugin, call: a.putCredential("plugin", "paramset", "preset", "param"), needs: write, or: mine, query: where, in: newCredential{}, status: 204,
+			about: "Keep somebody's credential for a parameter of a plugin's preset."},
+		{method: "DELETE", path: plugin, call: a.deleteCredential("plugin", "paramset", "preset", "param"), needs: write, or: mine, query: where, status: 204,
+			about: "Forget somebody's credential for a parameter of a plugin's preset."},
 	}
+}
+
+// secretValue is a secret in the clear.
+type secretValue struct {
+	Value string `json:"value" api:"required"`
+}
+
+// newCredential is the body of a PUT of a credential.
+type newCredential struct {
+	account.Credential
+	Secret string `json:"secret" api:"required"`
 }
 
 // owner is the account whose secrets a call is about: the id in the path, or "me".
@@ -43,7 +67,7 @@ func (a *api) listSecrets(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	list, err := w.Secrets(r.Context(), id)
-	return http.StatusOK, map[string]any{"secrets": list}, err
+	return answerList("secrets", list, err)
 }
 
 func (a *api) readSecret(r *http.Request) (int, any, error) {
@@ -52,13 +76,11 @@ func (a *api) readSecret(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	value, err := w.Secret(r.Context(), id, r.PathValue("name"))
-	return http.StatusOK, map[string]string{"value": value}, err
+	return http.StatusOK, secretValue{value}, err
 }
 
 func (a *api) putSecret(r *http.Request) (int, any, error) {
-	var body struct {
-		Value string `json:"value"`
-	}
+	var body secretValue
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
@@ -89,7 +111,7 @@ func (a *api) listCredentials(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	list, err := w.Credentials(r.Context())
-	return http.StatusOK, map[string]any{"credentials": list}, err
+	return answerList("credentials", list, err)
 }
 
 // credentialParts is what a credential is for.
@@ -106,10 +128,7 @@ func credentialParts(r *http.Request, names []string) []string {
 
 func (a *api) putCredential(names ...string) handler {
 	return func(r *http.Request) (int, any, error) {
-		var body struct {
-			account.Credential
-			Secret string `json:"secret"`
-		}
+		var body newCredential
 		if err := readJSON(r, &body); err != nil {
 			return 0, nil, err
 		}

@@ -51,10 +51,23 @@ type sourceInfo struct {
 	Progress *dirsync.Progress `json:"progress,omitempty"`
 }
 
-func (a *api) listSources(r *http.Request) (int, any, error) {
-	if err := a.Accounts.May(r.Context(), account.SyncRead); err != nil {
-		return 0, nil, err
+func (a *api) sourceRoutes() []route {
+	read, run, none := needs(account.SyncRead), needs(account.SyncRun), fails(scim.ErrLocked)
+	return []route{
+		{method: "GET", path: "/sources", call: a.listSources, needs: read, status: 200, out: listed[sourceInfo]{"sources"},
+			about: "List the sources, each with its last run."},
+		{method: "GET", path: "/sources/{source}", call: a.showSource, needs: read, status: 200, out: sourceInfo{},
+			about: "Show a source."},
+		{method: "GET", path: "/sources/{source}/plans", call: a.listPlans, needs: read, query: []param{limitParam("How many, at most 200.")}, status: 200, out: listed[*dirsync.Report]{"plans"},
+			about: "List the plans that are kept of a source, newest first."},
+		{method: "POST", path: "/sources/{source}/plans", call: a.planSource, needs: read, long: true, status: 201, out: dirsync.Report{}, fails: none,
+			about: "Plan what a run would change now, and keep the plan. It changes no resource."},
+		{method: "POST", path: "/sources/{source}/runs", call: a.runSource, needs: run, long: true, status: 201, out: dirsync.Report{}, fails: none,
+			about: "Run a source, and answer when the run is over."},
 	}
+}
+
+func (a *api) listSources(r *http.Request) (int, any, error) {
 	list := []sourceInfo{}
 	for _, name := range slices.Sorted(maps.Keys(a.Sources)) {
 		s, err := a.source(r, name)
@@ -67,11 +80,11 @@ func (a *api) listSources(r *http.Request) (int, any, error) {
 		}
 		list = append(list, info)
 	}
-	return http.StatusOK, map[string]any{"sources": list}, nil
+	return answerList("sources", list, nil)
 }
 
 func (a *api) showSource(r *http.Request) (int, any, error) {
-	s, err := a.permitted(r, account.SyncRead)
+	s, err := a.source(r, r.PathValue("source"))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -93,7 +106,7 @@ func (s Source) info(ctx context.Context, name string) (sourceInfo, error) {
 
 // planSource answers what a run would change now, and keeps it. It changes no resource.
 func (a *api) planSource(r *http.Request) (int, any, error) {
-	s, err := a.permitted(r, account.SyncRead)
+	s, err := a.source(r, r.PathValue("source"))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -107,7 +120,7 @@ func (a *api) planSource(r *http.Request) (int, any, error) {
 // runSource runs the source and answers when the run is over. A caller who goes away does not
 // break the run off.
 func (a *api) runSource(r *http.Request) (int, any, error) {
-	s, err := a.permitted(r, account.SyncRun)
+	s, err := a.source(r, r.PathValue("source"))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -138,11 +151,4 @@ func (a *api) sourceNames(actor *scim.Actor) string {
 		}
 	}
 	return cmp.Or(strings.Join(names, ", "), "none")
-}
-
-func (a *api) permitted(r *http.Request, p scim.Permission) (Source, error) {
-	if err := a.Accounts.May(r.Context(), p); err != nil {
-		return Source{}, err
-	}
-	return a.source(r, r.PathValue("source"))
 }

@@ -8,13 +8,27 @@ import (
 	"rollcall/scim"
 )
 
+func (a *api) tokenRoutes() []route {
+	manage := needs(account.TokensManage)
+	return []route{
+		{method: "GET", path: "/tokens", call: a.listTokens, needs: manage, status: 200, out: listed[account.Token]{"tokens"},
+			about: "List the tokens that the caller may manage, oldest first."},
+		{method: "POST", path: "/tokens", call: a.createToken, needs: manage, in: newToken{}, status: 201, out: createdToken{}, fails: fails(scim.ErrNotFound),
+			about: "Make a token. Its text is in this answer alone."},
+		{method: "DELETE", path: "/tokens/{id}", call: a.revokeToken, needs: manage, status: 204, fails: fails(scim.ErrLastAdministrator),
+			about: "Revoke a token: within half a second it is refused everywhere."},
+		{method: "POST", path: "/tokens/{id}/rotate", call: a.rotateToken, needs: manage, in: rotation{}, optional: true, status: 201, out: createdToken{},
+			about: "Make a token like another one, which goes on for a while: three days unless told otherwise."},
+	}
+}
+
 // newToken is the body of POST /tokens.
 type newToken struct {
-	Name      string            `json:"name"`
+	Name      string            `json:"name" api:"required"`
 	Use       account.Use       `json:"use"`       // "secret": a client secret for /oauth2/token
 	Workspace string            `json:"workspace"` // left out: the actor's own, else the client's
 	Client    string            `json:"client"`
-	Scopes    []scim.Permission `json:"scopes"`
+	Scopes    []scim.Permission `json:"scopes"`    // those of provisioning where they are left out
 	ExpiresIn int64             `json:"expiresIn"` // seconds
 	MaxRole   string            `json:"maxRole"`   // the highest role that it may assign
 }
@@ -57,13 +71,7 @@ func (a *api) tokenWorkspace(by *scim.Actor, client string) string {
 
 func (a *api) listTokens(r *http.Request) (int, any, error) {
 	list, err := a.Accounts.Tokens(r.Context())
-	if err != nil {
-		return 0, nil, err
-	}
-	if list == nil {
-		list = []account.Token{}
-	}
-	return http.StatusOK, map[string]any{"tokens": list}, nil
+	return answerList("tokens", list, err)
 }
 
 func (a *api) revokeToken(r *http.Request) (int, any, error) {
@@ -73,12 +81,14 @@ func (a *api) revokeToken(r *http.Request) (int, any, error) {
 	return http.StatusNoContent, nil, nil
 }
 
+type rotation struct {
+	OverlapSeconds *int64 `json:"overlapSeconds"`
+}
+
 // rotateToken answers a new token like the old one, which goes on for overlapSeconds: three
 // days where they are left out, and not at all with 0.
 func (a *api) rotateToken(r *http.Request) (int, any, error) {
-	body := struct {
-		OverlapSeconds *int64 `json:"overlapSeconds"`
-	}{}
+	var body rotation
 	if err := readOptionalJSON(r, &body); err != nil {
 		return 0, nil, err
 	}

@@ -7,8 +7,10 @@ import (
 	"rollcall/scim"
 )
 
-// userBody is an account as SCIM shows it.
-func (a *api) userBody(r *http.Request, workspace string, s *scim.Stored) (map[string]any, error) {
+// user is an account as SCIM shows it.
+type user map[string]any
+
+func (a *api) userBody(r *http.Request, workspace string, s *scim.Stored) (user, error) {
 	res, err := s.Resource()
 	if err != nil {
 		return nil, err

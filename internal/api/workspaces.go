@@ -8,15 +8,32 @@ import (
 	"rollcall/scim"
 )
 
-func (a *api) workspaceRoutes() map[string]handler {
-	return map[string]handler{
-		"GET /api/v1/workspaces":                             a.listWorkspaces,
-		"POST /api/v1/workspaces":                            a.createWorkspace,
-		"PUT /api/v1/workspaces/{workspace}/members/{id}":    a.addMember,
-		"DELETE /api/v1/workspaces/{workspace}/members/{id}": a.removeMember,
-		"GET /api/v1/settings":                               a.showSettings,
-		"PATCH /api/v1/settings":                             a.patchSettings,
+func (a *api) workspaceRoutes() []route {
+	const member = "/workspaces/{workspace}/members/{id}"
+	where, changing := []param{inWorkspace}, fails(scim.ErrUniqueness, scim.ErrVersionMismatch, scim.ErrLastAdministrator, scim.ErrMutability, scim.ErrInvalidValue)
+	return []route{
+		{method: "GET", path: "/workspaces", call: a.listWorkspaces, needs: needs(account.SettingsRead), status: 200, out: listed[account.WorkspaceInfo]{"workspaces"},
+			about: "List the workspaces that the caller may enter."},
+		{method: "POST", path: "/workspaces", call: a.createWorkspace, needs: needs(account.WorkspacesManage), in: newWorkspace{}, status: 201, out: account.WorkspaceInfo{}, fails: fails(scim.ErrUniqueness),
+			about: "Make a workspace with the roles, settings and groups of a preset."},
+		{method: "PUT", path: member, call: a.addMember, needs: needs(account.UsersCreate), in: newMember{}, optional: true, status: 200, out: user{}, fails: changing,
+			about: "Give a person of another workspace an account in this one, with the same id."},
+		{method: "DELETE", path: member, call: a.removeMember, needs: needs(account.UsersDelete), status: 200, out: user{}, fails: append(fails(scim.ErrLeased), changing...),
+			about: "Take a person's account in this workspace away. What they have in others stays."},
+		{method: "GET", path: "/settings", call: a.showSettings, needs: needs(account.SettingsRead), query: where, status: 200, out: account.Settings{},
+			about: "Show a workspace's settings."},
+		{method: "PATCH", path: "/settings", call: a.patchSettings, needs: needs(account.SettingsManage), query: where, in: patchOf[account.Settings]{}, status: 200, out: account.Settings{}, fails: changing,
+			about: "Change a workspace's settings by a merge patch (RFC 7396)."},
 	}
+}
+
+type newWorkspace struct {
+	Name   string `json:"name" api:"required"`
+	Preset string `json:"preset"`
+}
+
+type newMember struct {
+	Role string `json:"role"` // the default one where it is left out
 }
 
 // workspace opens the workspace of a call: the one that it names, or else the token's. One that the
@@ -37,14 +54,11 @@ func noWorkspace(name string) error {
 
 func (a *api) listWorkspaces(r *http.Request) (int, any, error) {
 	list, err := a.Accounts.Workspaces(r.Context())
-	return http.StatusOK, map[string]any{"workspaces": list}, err
+	return answerList("workspaces", list, err)
 }
 
 func (a *api) createWorkspace(r *http.Request) (int, any, error) {
-	var body struct {
-		Name   string `json:"name"`
-		Preset string `json:"preset"`
-	}
+	var body newWorkspace
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
@@ -54,9 +68,7 @@ func (a *api) createWorkspace(r *http.Request) (int, any, error) {
 
 // addMember gives a person of another workspace an account in this one.
 func (a *api) addMember(r *http.Request) (int, any, error) {
-	var body struct {
-		Role string `json:"role"`
-	}
+	var body newMember
 	if err := readOptionalJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
