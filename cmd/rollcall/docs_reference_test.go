@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"rollcall/internal/api"
+	"rollcall/scim/scimhttp"
 )
 
 // TestCommandsPage holds that docs/commands.md has every command and flag.
@@ -74,16 +76,50 @@ var remedies = map[string]string{
 	"internal":           "A defect. The server's log has the cause under the `requestId`.",
 }
 
-// TestErrorsPage holds that docs/errors.md has every type of problem, with what to do.
+// scimRemedies say what to do about each scimType.
+var scimRemedies = map[string]string{
+	"invalidFilter": "The detail says where the filter cannot be read, or which attribute the resource type does not have. `rollcall user list --filter FILTER` and `GET /api/v1/explain?filter=` try one out; quotes and spaces of a URL have to be encoded ([scim.md](../scim.md)).",
+	"tooMany":       "Ask for less: a narrower filter, or pages by `startIndex` or `cursor` ([scim.md](../scim.md)).",
+	"uniqueness":    "Another resource has that value: the detail names the attribute, and the resource where you may read it. Look for it by a filter; a deactivated one of the same client and `externalId` comes back by itself.",
+	"mutability":    "The attribute is the server's (`readOnly`), cannot be changed once set (`immutable`), or another writer's ([ownership.md](../ownership.md)). Leave it out.",
+	"invalidSyntax": "The body is not the JSON, or not the message, that the request takes: the detail names the member.",
+	"invalidPath":   "A PATCH names an attribute that the resource type does not have, or cannot be read. `GET /Schemas` lists them; extensions are named by their URN.",
+	"noTarget":      "A PATCH wants to change or remove a value that is not there: read the resource again.",
+	"invalidValue":  "A value is missing, of another type than the schema says, or not one that the workspace allows: the detail names the attribute.",
+	"invalidVers":   "The protocol's version in the URL is another than `v2`.",
+	"invalidCursor": "The cursor is not one of this server, or for another query: begin anew with an empty one (RFC 9865).",
+	"expiredCursor": "The cursor is too old: begin anew with an empty one (RFC 9865).",
+	"invalidCount":  "`count` is no number, or more than `/ServiceProviderConfig` says.",
+	"sensitive":     "Passwords cannot be asked for, and neither can what the token may not read.",
+}
+
+// TestErrorsPage holds that docs/errors.md lists every type of error, and that each has a page
+// that says what to do.
 func TestErrorsPage(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("# Errors\n\nErrors of `/api/v1` are problem details (RFC 9457). `type` is stable: programs may rely on it; `detail` is for people, and `requestId` finds the lines of the log.\n" +
-		"Errors of SCIM have the `scimType` of RFC 7644 §3.12 and a `detail` that names the attribute ([rfc.md](rfc.md)). Written from the code by\n`go test ./cmd/rollcall -run TestErrorsPage -write-docs`.\n")
-	for _, p := range api.ProblemTypes() {
-		if remedies[p.Name] == "" {
-			t.Errorf("nothing says what to do about %s: add it to remedies", p.Name)
+	const command = "Written from the code by `go test ./cmd/rollcall -run TestErrorsPage -write-docs`."
+	var index strings.Builder
+	page := func(name, title string, status int, shape, remedy, example string) {
+		if remedy == "" {
+			t.Errorf("nothing says what to do about %s: add it to the remedies", name)
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s (%d). `%s`\n\n%s\n", p.Name, p.Title, p.Status, p.Type, remedies[p.Name])
+		fmt.Fprintf(&index, "| [%s](errors/%s.md) | %d | %s |\n", strings.TrimPrefix(name, "scim-"), name, status, title)
+		sameDoc(t, "docs/errors/"+name+".md", fmt.Sprintf("# %s\n\n%s (HTTP %d, %s).\n\n## What to do\n\n%s\n\n## What it looks like\n\n```json\n%s\n```\n\n[All errors](../errors.md). %s\n",
+			strings.TrimPrefix(name, "scim-"), title, status, shape, remedy, example, command))
 	}
-	sameDoc(t, "docs/errors.md", b.String())
+	index.WriteString("# Errors\n\nEach links to a page that says what to do. `rollcall` prints the detail of an error, and exits as the [README](../README.md) says. " + command + "\n\n" +
+		"## Of /api/v1\n\nProblem details (RFC 9457). `type` is stable: programs may rely on it; `detail` is for people, and `requestId` finds the lines of the log.\n\n| type | status | |\n|---|---|---|\n")
+	for _, p := range api.ProblemTypes() {
+		example, err := json.MarshalIndent(api.Problem{Type: p.Type, Title: p.Title, Status: p.Status, Detail: "…", RequestID: "…"}, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page(p.Name, p.Title, p.Status, "`"+p.Type+"`", strings.ReplaceAll(remedies[p.Name], "](", "](../"), string(example))
+	}
+	index.WriteString("\n## Of SCIM\n\nErrors of RFC 7644 §3.12, with these values of `scimType`; other statuses have none, and mean what they mean above. `detail` names the attribute ([rfc.md](rfc.md)).\n\n" +
+		"| scimType | status | |\n|---|---|---|\n")
+	for _, e := range scimhttp.ErrorTypes() {
+		page("scim-"+e.ScimType, strings.ToUpper(e.Detail[:1])+e.Detail[1:], e.Status, "`scimType`: `"+e.ScimType+"`", scimRemedies[e.ScimType],
+			fmt.Sprintf("{\n  \"schemas\": [\"urn:ietf:params:scim:api:messages:2.0:Error\"],\n  \"status\": \"%d\",\n  \"scimType\": \"%s\",\n  \"detail\": \"…\"\n}", e.Status, e.ScimType))
+	}
+	sameDoc(t, "docs/errors.md", index.String())
 }

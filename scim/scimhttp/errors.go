@@ -189,3 +189,20 @@ func shorten(s string) string {
 	}
 	return s[:cut] + "…"
 }
+
+// ErrorType is one scimType of an error, for the reference.
+type ErrorType struct {
+	ScimType, Detail string
+	Status           int
+}
+
+// ErrorTypes lists every scimType that an answer can have (RFC 7644 §3.12, RFC 9865 §2.1).
+func ErrorTypes() []ErrorType {
+	var list []ErrorType
+	for _, row := range table {
+		if row.scim != "" {
+			list = append(list, ErrorType{string(row.scim), row.detail, row.status})
+		}
+	}
+	return list
+}
