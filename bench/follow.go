@@ -31,7 +31,7 @@ type follower struct {
 // followed measures a run that finds nothing, and one that finds ten people changed.
 func (l *ldapBench) followed(ctx context.Context) ([]Check, error) {
 	f := &follower{ldapBench: l, token: secret()}
-	if err := f.start(ctx); err != nil {
+	if err := f.start(ctx, "    mode: incremental\n    changes_by: syncrepl\n    schedule: \"@every 1s\"\n"); err != nil {
 		return nil, err
 	}
 	var whole dirsync.Report
@@ -60,7 +60,8 @@ func (l *ldapBench) followed(ctx context.Context) ([]Check, error) {
 	}, nil
 }
 
-func (f *follower) start(ctx context.Context) (err error) {
+// start starts the server, with more settings of the source.
+func (f *follower) start(ctx context.Context, more string) (err error) {
 	if f.addr, err = freeAddr(); err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (f *follower) start(ctx context.Context) (err error) {
 		return err
 	}
 	config, err := f.shop.write("follow.yaml", fmt.Sprintf("server:\n  listen: %s\n  ops_listen: %s\nbootstrap:\n  token: %s\n", f.addr, f.ops, f.token)+
-		f.config("    mode: incremental\n    changes_by: syncrepl\n    schedule: \"@every 1s\"\n"))
+		f.config(more))
 	if err != nil {
 		return err
 	}
@@ -140,17 +141,7 @@ func (f *follower) runs(ctx context.Context) (sum, n float64, err error) {
 
 // change changes ten people and returns how long the run took that found them.
 func (f *follower) change(ctx context.Context, batch int) (time.Duration, error) {
-	path, err := program("ldapmodify")
-	if err != nil {
-		return 0, err
-	}
-	var ldif strings.Builder
-	for i := range changesEach {
-		fmt.Fprintf(&ldif, "dn: uid=p%08d,ou=people,%s\nchangetype: modify\nreplace: sn\nsn: Changed %d\n\n", i*f.tree.people/changesEach, suffix, batch)
-	}
-	cmd := exec.CommandContext(ctx, path, "-x", "-D", readerDN, "-y", f.slapd.passwordFile, "-H", f.slapd.url)
-	cmd.Stdin = strings.NewReader(ldif.String())
-	if _, err := f.shop.output(ctx, cmd); err != nil {
+	if err := f.modify(ctx, changesEach, fmt.Sprintf("Changed %d", batch)); err != nil {
 		return 0, err
 	}
 	var took time.Duration
@@ -175,4 +166,20 @@ func (f *follower) change(ctx context.Context, batch int) (time.Duration, error)
 		}
 	}
 	return 0, fmt.Errorf("the %d changes were not found in a minute", changesEach)
+}
+
+// modify gives n people, evenly spread, another family name.
+func (l *ldapBench) modify(ctx context.Context, n int, name string) error {
+	path, err := program("ldapmodify")
+	if err != nil {
+		return err
+	}
+	var ldif strings.Builder
+	for i := range n {
+		fmt.Fprintf(&ldif, "dn: uid=p%08d,ou=people,%s\nchangetype: modify\nreplace: sn\nsn: %s\n\n", i*l.tree.people/n, suffix, name)
+	}
+	cmd := exec.CommandContext(ctx, path, "-x", "-D", readerDN, "-y", l.slapd.passwordFile, "-H", l.slapd.url)
+	cmd.Stdin = strings.NewReader(ldif.String())
+	_, err = l.shop.output(ctx, cmd)
+	return err
 }

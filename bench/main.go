@@ -76,7 +76,8 @@ type bench struct {
 	narrow   bool // the middle of conns is enough for most operations
 	rounds   int
 	slice    time.Duration
-	people   []int // of the directories to sync
+	people   []int         // of the directories to sync
+	steady   time.Duration // how long requests are sent while a source is read
 	only     *regexp.Regexp
 	json     bool
 	markdown string
@@ -98,13 +99,14 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	f.IntVar(&b.rounds, "rounds", 0, "rounds of each row (default 10, quick 3)")
 	f.DurationVar(&b.slice, "slice", 0, "length of one slice (default 500ms, quick 250ms)")
 	people := f.String("ldap", "", "people in the directories to sync (default 20000,100000, quick 20000; 0 for none)")
+	f.DurationVar(&b.steady, "steady", -1, "how long 25 requests a second are sent while a directory is synced (default 1m, quick 0: not at all)")
 	only := f.String("run", "", "measure only the operations that match this `regexp`")
 	f.BoolVar(&b.json, "json", false, "print JSON instead of the table")
 	f.StringVar(&b.markdown, "markdown", "", "also write the tables to this `file`, such as docs/performance.md")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	defaults := bench{groups: 1000, rounds: 10, slice: 500 * time.Millisecond}
+	defaults := bench{groups: 1000, rounds: 10, slice: 500 * time.Millisecond, steady: time.Minute}
 	const defaultConns = "1,16,64"
 	defaultPeople, defaultUsers := "20000,100000", "1000,10000,100000"
 	if *quick {
@@ -113,6 +115,9 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	}
 	b.rounds, b.slice = or(b.rounds, defaults.rounds), or(b.slice, defaults.slice)
 	b.groups = defaults.groups
+	if b.steady < 0 {
+		b.steady = defaults.steady
+	}
 	var errs [5]error
 	b.conns, errs[0] = numbers(or(*conns, defaultConns))
 	b.people, errs[1] = numbers(or(*people, defaultPeople))
@@ -175,6 +180,13 @@ func (b *bench) measure(ctx context.Context) error {
 	}
 	for _, people := range b.people {
 		checks, err := b.ldap(ctx, people)
+		if err != nil {
+			return err
+		}
+		b.result.Checks = append(b.result.Checks, checks...)
+	}
+	if b.steady > 0 && len(b.people) > 0 {
+		checks, err := b.steadyChecks(ctx, slices.Max(b.people), b.steady)
 		if err != nil {
 			return err
 		}
