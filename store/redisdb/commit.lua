@@ -11,7 +11,7 @@
 --       that lose it  24 members added  25 members removed  26 keep what is deleted
 --       27 when it was first made, of a resource that is restored, then for each claim: key mark from; for each release: key; for each edge: its sign ('+', '-', or '<' for
 --       leaving a group), the id, how many ends, the ends.
-local call = redis.call
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local self, id, expect, op, nonce, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
 -- The header (store/record.go): version 16, modified 13, nonce 12, created 13.
@@ -65,8 +65,15 @@ for i = 1, tonumber(ARGV[15]) do
   if holder(space, key) == id then releases[#releases + 1] = {space, key} end
 end
 
--- Edges, each end once, in the order they came.
-local seen, order, dropped = {}, {}, {}
+-- Edges, each end once, in the order they came. Of many, the ends are mostly all there, and often the list is new:
+-- then neither need be asked of each.
+local ends = {}
+for i = k + 1, #KEYS, 2 do ends[#ends + 1] = KEYS[i] end
+local all, new = false, false
+if #ends > 1 then
+  all, new = call('EXISTS', unpack(ends)) == #ends, call('EXISTS', KEYS[5]) == 0
+end
+local seen, order, dropped = {[true] = {}, [false] = {}}, {}, {}
 for i = 1, tonumber(ARGV[16]) do
   local sign, who, n = ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3])
   a = a + 3
@@ -74,15 +81,15 @@ for i = 1, tonumber(ARGV[16]) do
   for j = 1, n do
     local rec, far, other = KEYS[k + 1], KEYS[k + 2], ARGV[a + 1]
     k, a = k + 2, a + 1
-    if not (sign == '+' and (known or call('EXISTS', rec) == 0)) then
+    if not (sign == '+' and (known or not all and call('EXISTS', rec) == 0)) then
       known = true
       local own = sign ~= '<'
-      local e = seen[(own and 'm' or 'g') .. other]
+      local e = seen[own][other]
       if not e then
         local near = own and KEYS[5] or KEYS[6]
-        local was = call('ZSCORE', near, other) and true or false
+        local was = not (own and new) and call('ZSCORE', near, other) and true or false
         e = {other = other, own = own, near = near, far = far, rec = rec, was = was}
-        seen[(own and 'm' or 'g') .. other] = e
+        seen[own][other] = e
         order[#order + 1] = e
       end
       e.want = sign == '+'
@@ -205,9 +212,10 @@ if keep > 0 then
   -- Where someone wrote to it by hand, it refuses: then this change has none, which fsck tells.
   redis.pcall('XADD', KEYS[9], 'MAXLEN', '~', ARGV[20], seq .. '-0', unpack(image))
 end
+local joined = {}
 for _, e in ipairs(edges) do
   if e.want then
-    call('ZADD', e.near, 0, e.other)
+    joined[#joined + 1], joined[#joined + 2] = 0, e.other
     call('ZADD', e.far, 0, self)
   else
     call('ZREM', e.near, e.other)
@@ -215,6 +223,7 @@ for _, e in ipairs(edges) do
     if not e.own and e.other ~= self and call('EXISTS', e.rec) == 1 then call('SETRANGE', e.rec, 0, touch) end
   end
 end
+if #joined > 0 then call('ZADD', KEYS[5], unpack(joined)) end
 if op == 'd' and ARGV[26] == '1' then
   call('HSET', KEYS[11], self, string.format('%016d', seq) .. ms .. #lost .. ':' .. lost .. #moves .. ':' .. moves .. before)
 elseif op == 'p' and not found and ARGV[27] == '' then
