@@ -69,7 +69,14 @@ func (s *Settings) permissions(roles ...string) set {
 
 // isAdministrator tells whether permissions are those of an administrator, or more.
 func (s *Settings) isAdministrator(have set) bool {
-	return have.holds(s.permissions(s.AdministratorRole))
+	if r := s.role(s.AdministratorRole); r != nil {
+		for _, p := range r.Permissions {
+			if !have[p] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // standing is what an account may do: the permissions of its roles, and of the administrator
