@@ -17,12 +17,18 @@ const packBlock = 512
 
 // packed are creations in the order in which they were added.
 type packed struct {
-	blocks  [][]byte     // compressed
+	blocks  []block
 	open    bytes.Buffer // the block that is not full yet
 	n       int          // creations in all
 	writer  *flate.Writer
 	managed map[string]bool
 	lost    map[int]bool // numbers of those that cannot be applied
+}
+
+// block is packBlock creations, compressed, and how long they are.
+type block struct {
+	text []byte
+	size int
 }
 
 func (p *packed) add(c *Change) {
@@ -43,16 +49,16 @@ func (p *packed) field(text string) {
 }
 
 func (p *packed) close() {
-	var block bytes.Buffer
+	var text bytes.Buffer
 	if p.writer == nil {
-		p.writer, _ = flate.NewWriter(&block, flate.BestSpeed) // a level that exists
+		p.writer, _ = flate.NewWriter(&text, flate.BestSpeed) // a level that exists
 	} else {
-		p.writer.Reset(&block)
+		p.writer.Reset(&text)
 	}
 	// Neither fails: what they write to is memory.
 	_, _ = p.writer.Write(p.open.Bytes())
 	_ = p.writer.Close()
-	p.blocks = append(p.blocks, bytes.Clone(block.Bytes()))
+	p.blocks = append(p.blocks, block{bytes.Clone(text.Bytes()), p.open.Len()})
 	p.open.Reset()
 }
 
@@ -61,13 +67,13 @@ func (p *packed) all() iter.Seq[*Change] {
 	return func(yield func(*Change) bool) {
 		number := 0
 		for i := 0; i <= len(p.blocks); i++ {
-			text := p.open.Bytes()
+			text := bytes.Clone(p.open.Bytes())
 			if i < len(p.blocks) {
-				text = inflate(p.blocks[i])
+				text = p.blocks[i].inflate()
 			}
-			for len(text) > 0 {
+			for names := string(text); len(names) > 0; {
 				var c *Change
-				c, text = p.next(text)
+				c, names = p.next(text[len(text)-len(names):], names)
 				number++
 				c.packed = number
 				if !p.lost[number] && !yield(c) {
@@ -78,27 +84,32 @@ func (p *packed) all() iter.Seq[*Change] {
 	}
 }
 
-func inflate(block []byte) []byte {
-	text, err := io.ReadAll(flate.NewReader(bytes.NewReader(block)))
-	if err != nil { // it is what close made
+func (b *block) inflate() []byte {
+	text := make([]byte, b.size)
+	if _, err := io.ReadFull(flate.NewReader(bytes.NewReader(b.text)), text); err != nil { // it is what close made
 		panic(err)
 	}
 	return text
 }
 
-func (p *packed) next(text []byte) (*Change, []byte) {
-	field := func() string {
-		n, width := binary.Uvarint(text)
-		one := string(text[width : width+int(n)])
-		text = text[width+int(n):]
-		return one
+// next takes the next creation off a block, which comes as bytes and as a string: what it returns are
+// parts of those.
+func (p *packed) next(text []byte, names string) (*Change, string) {
+	at := 0
+	field := func() (from, to int) {
+		n, width := binary.Uvarint(text[at:])
+		from = at + width
+		at = from + int(n)
+		return from, at
 	}
 	c := &Change{Action: Create, managed: p.managed, whole: true}
 	for _, f := range []*string{&c.Type, &c.ID, &c.ExternalID, &c.DN, &c.Name, &c.mark} {
-		*f = field()
+		from, to := field()
+		*f = names[from:to]
 	}
-	c.want = []byte(field())
-	return c, text
+	from, to := field()
+	c.want = text[from:to:to]
+	return c, names[at:]
 }
 
 // lose takes a creation out.
