@@ -33,6 +33,8 @@ type way interface {
 	// changed returns the stable ids of what may have changed since the position, and a function that moves
 	// the position. A *dirsync.ReadWhole is for a server that cannot tell.
 	changed(ctx context.Context, c *conn) (ids []string, move func(), err error)
+	// save is the way with its position.
+	save() savedWay
 }
 
 // maxChanged is how many entries are read by their ids; where more have changed, reading all of them is
@@ -156,7 +158,7 @@ func (f *Follower) ways(c *conn) []way {
 func (f *Follower) Changes(ctx context.Context) (*dirsync.Delta, error) {
 	t := f.get()
 	if t == nil {
-		return nil, &dirsync.ReadWhole{Why: "it was not, by this process"}
+		return nil, &dirsync.ReadWhole{Why: "it was not yet"}
 	}
 	d, err := f.changes(ctx, t)
 	if whole := (*dirsync.ReadWhole)(nil); errors.As(err, &whole) {
@@ -303,7 +305,7 @@ func (f *Follower) fetch(ctx context.Context, c *conn, s *search, ids []string) 
 func (f *Follower) Wait(ctx context.Context) error {
 	t := f.get()
 	if t == nil {
-		return &dirsync.ReadWhole{Why: "it was not, by this process"}
+		return &dirsync.ReadWhole{Why: "it was not yet"}
 	}
 	s, ok := t.way.(*syncrepl)
 	if !ok {

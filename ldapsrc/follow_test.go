@@ -183,9 +183,27 @@ func openldapChanges() (steps, deletions []change) {
 	return steps, deletions
 }
 
+// restart goes on with another follower from what this one has to say of its position.
+func (m *mirror) restart() {
+	m.t.Helper()
+	position, err := m.f.Position()
+	if err != nil || position == nil {
+		m.t.Fatalf("Position = %d bytes, %v", len(position), err)
+	}
+	f := &Follower{source: m.f.source, choice: m.f.choice}
+	if err := f.Resume(position); err != nil {
+		m.t.Fatalf("Resume = %v", err)
+	}
+	m.f = f
+}
+
+// walk takes the steps, and every other one after a restart.
 func (m *mirror) walk(c *ldap.Conn, steps []change) {
 	m.t.Helper()
-	for _, step := range steps {
+	for i, step := range steps {
+		if i%2 == 1 {
+			m.restart()
+		}
 		if err := step.do(c); err != nil {
 			m.t.Fatalf("%s: %v", step.name, err)
 		}
@@ -363,6 +381,42 @@ func TestFollowWait(t *testing.T) {
 			t.Errorf("Wait = %v, want a ReadWhole", err)
 		}
 	})
+}
+
+// A position is of use under the settings that it was kept with, and where it can be read.
+func TestFollowResume(t *testing.T) {
+	s := testserver.StartSlapd(t, testserver.SlapdOptions{Seed: company(40)})
+	m := follow(t, reader(t, s), FollowSyncrepl)
+	position, err := m.f.Position()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, mutate := range map[string]func(*Config){
+		"another filter":    func(c *Config) { c.Users.Filter = "(mail=*)" },
+		"another base":      func(c *Config) { c.Users.Base = "dc=example,dc=org" },
+		"another server":    func(c *Config) { c.URLs = append(c.URLs, "ldap://127.0.0.1:1") },
+		"another account":   func(c *Config) { c.BindDN = "cn=other" },
+		"another attribute": func(c *Config) { c.Groups.Attributes = map[string]string{"displayName": "description"} },
+		"groups kept":       func(c *Config) { c.Groups.Nested = NestedKeep },
+	} {
+		other := reader(t, s, mutate)
+		f := &Follower{source: other, choice: FollowSyncrepl}
+		if whole := (*dirsync.ReadWhole)(nil); !errors.As(f.Resume(position), &whole) || f.get() != nil {
+			t.Errorf("Resume with %s = nil, want a ReadWhole", name)
+		}
+	}
+	f := &Follower{source: m.f.source, choice: FollowSyncrepl}
+	for _, bad := range [][]byte{nil, position[:len(position)/2], []byte("garbage")} {
+		if whole := (*dirsync.ReadWhole)(nil); !errors.As(f.Resume(bad), &whole) || f.get() != nil {
+			t.Errorf("Resume of %d bytes = nil, want a ReadWhole", len(bad))
+		}
+	}
+	if p, err := f.Position(); p != nil || err != nil {
+		t.Errorf("Position before anything was read = %d bytes, %v, want none", len(p), err)
+	}
+	if err := f.Resume(position); err != nil {
+		t.Errorf("Resume = %v", err)
+	}
 }
 
 func TestFollowChoice(t *testing.T) {

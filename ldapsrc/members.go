@@ -31,6 +31,7 @@ type roster struct {
 	bySID  map[key][]int32 // SID of a primary group -> persons
 	groups []*group
 	lost   map[key]string // member DNs that are no person (perhaps a group, perhaps nobody)
+	dns    map[int32]key  // byDN the other way round, once it is needed: see renew
 }
 
 type group struct {

@@ -71,23 +71,37 @@ func (r *renewal) leave(id string) {
 
 // forgetDN takes the DN away from an entry.
 func (r *renewal) forgetDN(n int32) (dn key, had bool) {
-	for k, v := range r.byDN {
-		if v == n {
-			delete(r.byDN, k)
-			return k, true
-		}
+	if dn, had = r.names()[n]; had {
+		delete(r.dns, n)
+		delete(r.byDN, dn)
 	}
-	return dn, false
+	return dn, had
 }
 
 // name gives a DN to an entry.
 func (r *renewal) name(dn key, n int32) {
-	if has, ok := r.byDN[dn]; ok && has == n {
+	has, taken := r.byDN[dn]
+	if taken && has == n {
 		return
 	}
 	r.forgetDN(n)
-	r.byDN[dn] = n
+	if taken {
+		delete(r.dns, has)
+	}
+	r.byDN[dn], r.dns[n] = n, dn
 	r.appear(dn)
+}
+
+// names are the DNs of entries. The first renewal that asks makes them, since a source that is not followed
+// has no need of them.
+func (r *roster) names() map[int32]key {
+	if r.dns == nil {
+		r.dns = make(map[int32]key, len(r.byDN))
+		for dn, n := range r.byDN {
+			r.dns[n] = dn
+		}
+	}
+	return r.dns
 }
 
 // appear finds the groups that named somebody who was not there. Whether they still do, the directory has

@@ -20,6 +20,12 @@ type Follower interface {
 	Changes(ctx context.Context) (*Delta, error)
 	// Forget makes the next Changes a *ReadWhole: what was read has not been applied.
 	Forget()
+	// Position is what Resume needs, in another process too, to go on from what was read last; nil where that
+	// cannot be.
+	Position() ([]byte, error)
+	// Resume has Changes tell what changed since a Position. An error of *ReadWhole is for one that cannot be
+	// read, or that was kept with other settings.
+	Resume(position []byte) error
 	// Wait returns nil when there may be changes, as soon as the source says so. An error of *ReadWhole
 	// is for a source that cannot, or that was not read whole yet.
 	Wait(ctx context.Context) error

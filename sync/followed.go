@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,10 +24,24 @@ const (
 // followed is what this process remembers of a source between its runs, so that a run of what changed need
 // read neither the source nor the store whole.
 type followed struct {
-	mu    sync.Mutex // held by a run from its lock to its end
-	held  map[string]map[string]*holding
-	run   string    // that has left it so; any later one, of whichever process, makes it worth nothing
-	whole time.Time // when everything was last read
+	mu     sync.Mutex // held by a run from its lock to its end
+	held   map[string]map[string]*holding
+	counts map[string]TypeCount // of held: Present and Gone
+	run    string               // that has left it so; any later one, of whichever process, makes it worth nothing
+	whole  time.Time            // when everything was last read
+	saved  time.Time            // when the position was last kept (position.go)
+	moved  bool                 // since then
+}
+
+// count adds a holding with a mark to the counts, or takes it away.
+func (f *followed) count(typ, mark string, n int) {
+	c := f.counts[typ]
+	if isMissing(mark) {
+		c.Gone += n
+	} else {
+		c.Present += n
+	}
+	f.counts[typ] = c
 }
 
 // heard is what a run knows before it begins.
@@ -44,7 +59,9 @@ func (r *Runner) lastRun() scim.KV { return r.config.State.KV("sync/last") }
 func (r *Runner) listen(ctx context.Context) (*heard, error) {
 	f := &r.followed
 	if f.whole.IsZero() {
-		return &heard{why: "this process has not read it yet"}, nil
+		if why, err := r.resume(ctx); why != "" || err != nil {
+			return &heard{why: why}, err
+		}
 	}
 	if age := time.Since(f.whole); age >= r.config.WholeEvery {
 		return &heard{why: fmt.Sprintf("it was last read whole %v ago", age.Round(time.Second))}, nil
@@ -66,7 +83,7 @@ func (r *Runner) listen(ctx context.Context) (*heard, error) {
 	if err != nil && !errors.Is(err, scim.ErrNotFound) {
 		return nil, fmt.Errorf("sync: the last run of %s: %w", r.config.Name, err)
 	}
-	return &heard{delta: d, stale: string(last) != f.run}, nil
+	return &heard{delta: d, stale: f.held == nil || string(last) != f.run}, nil
 }
 
 // beyond tells why changes cannot be judged by themselves, "" where they can.
@@ -94,6 +111,7 @@ func (t *run) planDelta(ctx context.Context) error {
 		return err
 	}
 	p := t.planner
+	p.partial = true
 	for _, fault := range t.heard.delta.Faults {
 		p.spoil(fault)
 	}
@@ -118,10 +136,9 @@ func (t *run) recallOwned(ctx context.Context) error {
 	}
 	t.planner = newPlanner(t.mapping, t.config.Policy, past, t.report.Started, t.report)
 	t.planner.held = t.followed.held
-	for typ, held := range t.planner.held {
-		for _, h := range held {
-			t.planner.count(typ, h.mark)
-		}
+	for typ, n := range t.followed.counts {
+		count := t.planner.plan.Types[typ]
+		count.Present, count.Gone = n.Present, n.Gone
 	}
 	return nil
 }
@@ -130,12 +147,11 @@ func (t *run) recallOwned(ctx context.Context) error {
 // several runs for somebody to count as missing, those are whole ones.
 func (p *planner) endDelta(gone []scim.Ref) []*Change {
 	p.endGroups()
-	for typ, held := range p.held {
-		count := p.plan.Types[typ]
-		for _, h := range held {
-			if h.state != unseen && isMissing(h.mark) {
-				count.Gone--
-			}
+	slices.SortFunc(p.met, compareRefs)
+	p.met = slices.Compact(p.met)
+	for _, ref := range p.met {
+		if h := p.held[ref.Type][ref.ID]; h != nil && h.state != unseen && isMissing(h.mark) {
+			p.plan.Types[ref.Type].Gone--
 		}
 	}
 	for _, ref := range gone {
@@ -172,53 +188,82 @@ func (p *planner) missingAfter() map[scim.Ref]int {
 }
 
 // remember keeps what the run leaves for the next one, or nothing where it did not end well.
-func (t *run) remember(o order) {
+func (t *run) remember(ctx context.Context, o order) {
 	if t.heard != nil && t.heard.err != nil {
 		return // the source could not be asked, and tells the same again
 	}
 	f := &t.followed
-	held := t.kept
-	if t.report.Result != OK && t.report.Result != Partial || o.undo != nil || held == nil {
+	if t.report.Result != OK && t.report.Result != Partial || o.undo != nil || t.kept == nil {
 		t.config.Follower.Forget()
-		f.held, f.run, f.whole = nil, "", time.Time{}
+		f.held, f.counts, f.run, f.whole = nil, nil, "", time.Time{}
+		t.dropPosition(ctx)
 		return
 	}
-	for c := range t.planned.all() {
-		t.noteApplied(held, c)
-	}
-	for _, c := range t.planned.Settled {
-		t.noteApplied(held, c)
-	}
-	for _, all := range held {
-		for id, h := range all {
-			if h.state == created {
-				delete(all, id)
+	partial := t.planner.partial
+	if fresh := !partial || t.heard.stale; fresh {
+		f.counts = map[string]TypeCount{}
+		for typ, all := range t.kept {
+			for _, h := range all {
+				if h.state != created {
+					f.count(typ, h.mark, 1)
+				}
 			}
-			h.state = unseen
 		}
 	}
-	f.held, f.run = held, t.report.ID
-	if t.heard == nil || t.heard.delta == nil {
+	for c := range t.planned.all() {
+		t.noteApplied(c)
+	}
+	for _, c := range t.planned.Settled {
+		t.noteApplied(c)
+	}
+	if partial {
+		for _, ref := range t.planner.met {
+			t.settle(t.kept[ref.Type], ref.ID)
+		}
+	} else {
+		for _, all := range t.kept {
+			for id := range all {
+				t.settle(all, id)
+			}
+		}
 		f.whole = t.report.Started
+	}
+	f.held, f.run = t.kept, t.report.ID
+	t.keepPosition(ctx, !partial)
+}
+
+// settle makes a holding ready for the next run; what was to be made and is not there is none.
+func (t *run) settle(all map[string]*holding, id string) {
+	if h := all[id]; h != nil && h.state == created {
+		delete(all, id)
+	} else if h != nil {
+		h.state = unseen
 	}
 }
 
 // noteApplied notes what a change has made of a holding.
-func (t *run) noteApplied(held map[string]map[string]*holding, c *Change) {
-	h := held[c.Type][c.ExternalID]
+func (t *run) noteApplied(c *Change) {
+	h := t.kept[c.Type][c.ExternalID]
 	if h == nil || c.Error != "" || t.lost[c.ID] {
 		return
 	}
+	if h.state != created {
+		t.followed.count(c.Type, h.mark, -1)
+	}
 	if c.Action == Delete {
-		delete(held[c.Type], c.ExternalID)
+		delete(t.kept[c.Type], c.ExternalID)
 		return
 	}
-	h.id, h.state = c.ID, seen
+	if h.state == created {
+		h.state = seen
+	}
+	h.id = c.ID
 	if c.packed > 0 {
 		h.mark = c.mark
 	} else if c.stored != "" {
 		h.mark = c.stored
 	}
+	t.followed.count(c.Type, h.mark, 1)
 }
 
 // noteRead says in the report how the source is read.
@@ -238,7 +283,10 @@ func (r *Runner) live(ctx, until context.Context) {
 	const pause = 5 * time.Second
 	said := ""
 	for until.Err() == nil {
-		err := r.config.Follower.Wait(until)
+		err := r.goOn(until)
+		if err == nil {
+			err = r.config.Follower.Wait(until)
+		}
 		if whole := (*ReadWhole)(nil); err == nil {
 			_, err = r.do(ctx, order{trigger: Live, follow: true})
 		} else if errors.As(err, &whole) { // the schedule sees to it, or somebody who asks for a run

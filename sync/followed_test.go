@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,8 @@ type fakeFollower struct {
 	err       error
 	forgotten int
 	whole     int
+	resumed   bool
+	resumeErr error
 }
 
 func (f *fakeFollower) Entries(ctx context.Context) iter.Seq2[Entry, error] {
@@ -36,7 +39,22 @@ func (f *fakeFollower) Changes(context.Context) (*Delta, error) {
 	return d, nil
 }
 
-func (f *fakeFollower) Forget()                    { f.forgotten++ }
+func (f *fakeFollower) Forget() { f.forgotten++ }
+func (f *fakeFollower) Position() ([]byte, error) {
+	if f.whole == 0 && !f.resumed {
+		return nil, nil
+	}
+	return []byte(strings.Repeat("position", 100_000)), nil
+}
+
+func (f *fakeFollower) Resume(p []byte) error {
+	if len(p) != 800_000 {
+		return errors.New("another position")
+	}
+	f.resumed = true
+	return f.resumeErr
+}
+
 func (f *fakeFollower) Wait(context.Context) error { return &ReadWhole{Why: "it is a fake"} }
 
 // followedBench is a bench whose runs follow.
@@ -134,6 +152,51 @@ func TestFollowed(t *testing.T) {
 	b.idle()
 }
 
+// A restart goes on with what changed, under the counts and the guard of before, and so does one in the middle
+// of a run of what changed.
+func TestFollowedRestart(t *testing.T) {
+	b := newFollowed(t, append(someUsers(30), aTeam("g", "u0", "u1"))...)
+	b.changes(&Delta{Gone: []scim.Ref{{Type: "User", ID: "u9"}}}, OK, 1)
+	for range 2 {
+		b.f = &fakeFollower{fakeSource: b.source}
+		b.remake()
+		if r := b.follow(nil); r != nil || !b.f.resumed {
+			t.Fatalf("nothing changed, and the run = %+v", r)
+		}
+		died := b.newRun(Scheduled)
+		died.heard = &heard{delta: &Delta{}}
+		if err := died.noteBegin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// What came after the position is told again.
+		r := b.changes(&Delta{Entries: []Entry{someone("u5")}, Gone: []scim.Ref{{Type: "User", ID: "u9"}}}, OK, 0)
+		if c := r.Counts; c.Users != 29 || c.Groups != 1 || c.Gone != 1 || c.MissingUsers != 0 {
+			t.Errorf("counts = %+v, want 29 users, a group and one gone", c)
+		}
+	}
+	// What is kept of the store by then is what is there.
+	b.changes(&Delta{Entries: []Entry{someone("u9"), someone("new"), aTeam("g", "u1", "new")}}, OK, 3)
+	r := b.changes(&Delta{Entries: []Entry{someone("u9"), someone("new")}}, OK, 0)
+	if c := r.Counts; c.Users != 31 || c.Gone != 0 || c.Unchanged != 32 {
+		t.Errorf("counts = %+v, want 31 users and none gone", c)
+	}
+	if b.f.whole != 0 {
+		t.Errorf("%d whole reads, want none", b.f.whole)
+	}
+	b.follow(&Delta{Gone: []scim.Ref{{Type: "User", ID: "u1"}}})
+	if n := keys(t, b.positions()); n != 3 { // the head and two parts
+		t.Errorf("%d values are kept of the position, want 3", n)
+	}
+}
+
+func keys(t *testing.T, kv scim.KV) (n int) {
+	t.Helper()
+	if err := kv.Scan(t.Context(), func(string, []byte) error { n++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func TestFollowedReadsWhole(t *testing.T) {
 	entries := append(someUsers(30), aTeam("g", "u0"))
 	whole := func(t *testing.T, b *followedBench, d *Delta) {
@@ -146,8 +209,63 @@ func TestFollowedReadsWhole(t *testing.T) {
 	}
 	one := func() *Delta { return &Delta{Entries: []Entry{someone("u1")}} }
 	t.Run("the first time", func(t *testing.T) {
+		b := &followedBench{bench: newBench(t, entries...)}
+		b.f = &fakeFollower{fakeSource: b.source}
+		b.remake()
+		whole(t, b, one())
+	})
+	restart := func(b *followedBench) {
+		b.f = &fakeFollower{fakeSource: b.source}
+		b.remake()
+	}
+	t.Run("after a restart, where the position is damaged", func(t *testing.T) {
 		b := newFollowed(t, entries...)
-		b.remake() // as after a restart
+		err := b.positions().Scan(t.Context(), func(key string, value []byte) error {
+			if key == positionHead {
+				return nil
+			}
+			return b.positions().Put(t.Context(), key, append([]byte{value[0] ^ 1}, value[1:]...), nil)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		restart(b)
+		whole(t, b, one())
+	})
+	t.Run("after a restart, where the follower has no use for it", func(t *testing.T) {
+		b := newFollowed(t, entries...)
+		restart(b)
+		b.f.resumeErr = &ReadWhole{Why: "other settings"}
+		whole(t, b, one())
+	})
+	t.Run("after a restart with another mapping", func(t *testing.T) {
+		b := newFollowed(t, entries...)
+		b.source.mapped = map[string][]string{"User": {"title", "nickName"}}
+		restart(b)
+		whole(t, b, one())
+	})
+	t.Run("after a restart in the middle of a whole run", func(t *testing.T) {
+		b := newFollowed(t, entries...)
+		died := b.newRun(Manual)
+		if err := died.noteBegin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		restart(b)
+		whole(t, b, one())
+	})
+	t.Run("after a restart, where the last run failed", func(t *testing.T) {
+		b := newFollowed(t, entries...)
+		b.source.failed = errors.New("no connection")
+		b.run(Failed)
+		b.source.failed = nil
+		restart(b)
+		whole(t, b, one())
+	})
+	t.Run("after a restart, when it was long ago", func(t *testing.T) {
+		b := newFollowed(t, entries...)
+		b.f.whole = 0
+		restart(b)
+		b.Runner.config.WholeEvery = time.Nanosecond
 		whole(t, b, one())
 	})
 	t.Run("when the source says so", func(t *testing.T) {

@@ -105,15 +105,16 @@ func (r *Runner) locked(ctx context.Context, o order) (_ *Report, past []*Report
 		if o.follow {
 			if t.heard, err = r.listen(held); t.heard == nil || err != nil {
 				if err == nil { // nothing changed: no run, but all is well
+					t.keepPosition(held, false)
 					t.report.Result, t.report.Finished, t.report.Read = OK, now(), ReadChanges
 					r.config.Observe(t.report)
 				}
 				return nil, nil, err
 			}
 		}
-		defer t.remember(o)
+		defer t.remember(ctx, o)
 		t.noteRead()
-		if err := r.lastRun().Put(held, r.config.Name, []byte(t.report.ID), nil); err != nil {
+		if err := t.noteBegin(held); err != nil {
 			return nil, nil, fmt.Errorf("sync: run of %s: %w", r.config.Name, err)
 		}
 	}

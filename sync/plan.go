@@ -167,6 +167,7 @@ type planner struct {
 	mapping *mapping
 	policy  Policy
 	now     time.Time
+	partial bool // only what changed comes
 	past    *past
 	names   map[string]string // Protect and Canaries of the policy, by canaryKey
 	report  *Report
@@ -179,6 +180,8 @@ type planner struct {
 	returned map[string]bool                // ids of what was deleted and is back
 	creates  int                            // creations so far
 	nameless int                            // entries that cannot be used and have no id
+	faulty   []*holding                     // those whose entries cannot be used
+	met      []scim.Ref                     // by type and externalId, all that a run of what changed has to do with
 	plan     *Plan
 	room     []byte    // for text that is not kept
 	open     []*Change // to be compared with the resource as it is
@@ -229,10 +232,23 @@ func (p *planner) spoil(e *EntryError) {
 		p.nameless++
 		return
 	}
-	for _, held := range p.held {
+	for typ, held := range p.held {
 		if h := held[e.ID]; h != nil && h.state == unseen {
-			h.state = spoiled
+			p.meet(typ, e.ID)
+			p.fault(h)
 		}
+	}
+}
+
+func (p *planner) fault(h *holding) {
+	h.state = spoiled
+	p.faulty = append(p.faulty, h)
+}
+
+// meet notes whom a run of what changed is about: one of everything is about all.
+func (p *planner) meet(typ, externalID string) {
+	if p.partial {
+		p.met = append(p.met, scim.Ref{Type: typ, ID: externalID})
 	}
 }
 
@@ -254,6 +270,7 @@ func (p *planner) add(e Entry) {
 			Remedy: "Give each entry an id of its own, or leave one of them out by the filter."})
 		return
 	}
+	p.meet(e.Type, e.ID)
 	if h == nil {
 		// Whoever was deleted and comes back has the id of before.
 		before := p.past.deleted[scim.Ref{Type: e.Type, ID: e.ID}]
@@ -334,7 +351,7 @@ func (p *planner) decide(e *Entry, h *holding, members []scim.Ref) {
 		if h.state == created {
 			delete(p.held[e.Type], e.ID) // nobody's member
 		} else {
-			h.state = spoiled
+			p.fault(h)
 		}
 		p.report.Counts.Skipped++
 		p.report.problem(invalidEntry(e, err))
@@ -488,9 +505,17 @@ func (p *planner) overdue(mark string) bool {
 // are entries that cannot be told apart.
 func (p *planner) spoiledIDs() map[string]bool {
 	ids := map[string]bool{}
+	for _, h := range p.faulty {
+		if h.state == spoiled {
+			ids[h.id] = true
+		}
+	}
+	if p.nameless == 0 {
+		return ids
+	}
 	for _, held := range p.held {
 		for _, h := range held {
-			if h.state == spoiled || p.nameless > 0 && h.state == unseen {
+			if h.state == unseen {
 				ids[h.id] = true
 			}
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,21 +66,34 @@ func TestFollowSettings(t *testing.T) {
 	}
 }
 
-// incremental: scheduled runs do the same.
+// incremental: scheduled runs do the same, and go on where they were when the process died.
 func TestIncremental(t *testing.T) {
 	ldap := testserver.StartSlapd(t, testserver.SlapdOptions{Seed: corpSeed(100)})
 	s := startServer(t, "bolt:"+t.TempDir()+"/rollcall.db", corpConfig(ldap, "    mode: incremental\n    schedule: \"@every 1s\"\n"))
 	if r := s.runCorp(t); r.Result != dirsync.OK {
 		t.Fatalf("the first run was %s: %s", r.Result, r.Error)
 	}
-	rename(t, ldap, "uid=user0000,ou=people,dc=example,dc=org", "uid=renamed")
-	for deadline := time.Now().Add(60 * time.Second); s.total(`/scim/v2/Users?count=0&filter=userName+eq+"renamed"`) != 1; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("a minute after a rename, the new name is not there")
+	arrives := func(name string) {
+		t.Helper()
+		for deadline := time.Now().Add(90 * time.Second); s.total(`/scim/v2/Users?count=0&filter=userName+eq+"`+name+`"`) != 1; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s is not there after 90 s", name)
+			}
 		}
 	}
+	rename(t, ldap, "uid=user0000,ou=people,dc=example,dc=org", "uid=renamed")
+	arrives("renamed")
+	if err := s.proc.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.proc.Wait()
+	rename(t, ldap, "uid=user0001,ou=people,dc=example,dc=org", "uid=meanwhile")
+	s.start()
+	arrives("meanwhile")
+	rename(t, ldap, "uid=user0002,ou=people,dc=example,dc=org", "uid=later")
+	arrives("later")
 	code, out, _ := s.cli("sync", "list", "-o", "json")
-	if code != exitDone || strings.Count(out, `"read": "changes"`) != 1 {
-		t.Errorf("sync list = %d\n%s\nwant one run that read what changed", code, out)
+	if code != exitDone || strings.Count(out, `"read": "changes"`) < 3 || strings.Count(out, `"read": "all"`) != 1 {
+		t.Errorf("sync list = %d\n%s\nwant one run that read everything, and three or more of what changed", code, out)
 	}
 }
