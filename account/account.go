@@ -43,7 +43,9 @@ type Config struct {
 	Keyring string
 	// Breached are passwords that nobody may choose; nil for none.
 	Breached map[string]bool
-	Logger   *slog.Logger
+	// Mail is how mail is sent; nil for not at all.
+	Mail   *Mail
+	Logger *slog.Logger
 	// HTTP fetches the keys of JWT issuers; nil for a client that is careful.
 	HTTP *http.Client
 	// Now is the clock for expiry; nil for time.Now.
@@ -77,6 +79,8 @@ type Directory struct {
 	hasher     *hasher
 	breached   map[string]bool
 	keys       *keyring
+	codes      *codes
+	outbox     *outbox
 
 	settingsKV    scim.KV
 	settingsCache *cache[*Settings]
@@ -103,6 +107,7 @@ func New(c Config) (*Directory, error) {
 	d.state, d.create, d.list, d.breached = c.State, c.Create, c.List, c.Breached
 	d.people, d.numbers, d.hasher = newPeople(c.State, d.now), newNumbers(c.State, d.now), newHasher()
 	d.sessions, d.subjects, d.throttle = newSessions(c.State, d.now), newCache[*subject](d.now), newThrottle(c.State, d.now)
+	d.codes, d.outbox = newCodes(c.State, d.now), newOutbox(c.State, c.Mail, d.now)
 	d.checkLDAP, d.activities = c.CheckPassword, newCache[*activity](d.now)
 	d.settingsKV, d.settingsCache = c.State.KV("settings"), newCache[*Settings](d.now)
 	d.idsCache = newCache[map[string]bool](d.now)

@@ -17,6 +17,12 @@ type NewAccount struct {
 	User   map[string]any // a SCIM User, as in a POST
 	ID     string         // "" for a new person
 	Groups []string       // ids or displayNames of groups that it joins
+	Options
+	// Mail invites whoever it is for, with a message: they are mailed a link by which they set a password.
+	Mail    bool
+	Message string
+
+	invited bool // whoever it is for gets a link
 }
 
 var uuidText = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
@@ -30,6 +36,9 @@ func (w *Workspace) CreateAccount(ctx context.Context, n NewAccount) (*scim.Stor
 	if n.User == nil {
 		return nil, scim.Errorf(scim.ErrInvalidValue, "user: the SCIM User to make is needed")
 	}
+	if err := w.mayMail(ctx, n); err != nil {
+		return nil, err
+	}
 	s, err := w.dir.settings(ctx, w.name)
 	if err != nil {
 		return nil, err
@@ -37,6 +46,9 @@ func (w *Workspace) CreateAccount(ctx context.Context, n NewAccount) (*scim.Stor
 	draft, err := w.draft(s, n.User)
 	if err != nil {
 		return nil, err
+	}
+	if n.Mail && mailOf(draft.Resource) == "" {
+		return nil, scim.Errorf(scim.ErrInvalidValue, "mail: the account needs an e-mail address to be mailed at")
 	}
 	ref := scim.Ref{Type: "User", ID: scim.NewID()}
 	person := false
@@ -52,6 +64,11 @@ func (w *Workspace) CreateAccount(ctx context.Context, n NewAccount) (*scim.Stor
 	put.Ref = ref
 	if put.Attributes["roles"] == nil {
 		put.Attributes["roles"] = []any{map[string]any{"value": s.Roles[0].Name, "primary": true}}
+	} else if n.Role != "" {
+		return nil, scim.Errorf(scim.ErrInvalidValue, "role: the user has roles; give one of the two")
+	}
+	if err := n.Options.apply(s, put); err != nil {
+		return nil, err
 	}
 	joins, err := w.joinings(ctx, ref, n.Groups)
 	if err != nil {
@@ -61,7 +78,7 @@ func (w *Workspace) CreateAccount(ctx context.Context, n NewAccount) (*scim.Stor
 	if err != nil {
 		return nil, err
 	}
-	ch.settings, ch.passwordLater = s, person
+	ch.settings, ch.passwordLater = s, person || n.invited || n.Mail
 	if err := ch.reviewUser(ctx); err != nil {
 		return nil, err
 	}
@@ -76,7 +93,25 @@ func (w *Workspace) CreateAccount(ctx context.Context, n NewAccount) (*scim.Stor
 			return nil, err
 		}
 	}
-	return w.store.Get(ctx, ref, scim.With{Groups: true})
+	made, err := w.store.Get(ctx, ref, scim.With{Groups: true})
+	if err == nil && n.Mail {
+		_, err = w.sendInvitation(ctx, made, n.Message, true)
+	}
+	return made, err
+}
+
+// mayMail tells whether the one who makes an account may have its person mailed.
+func (w *Workspace) mayMail(ctx context.Context, n NewAccount) error {
+	if !n.Mail {
+		if n.Message != "" {
+			return scim.Errorf(scim.ErrInvalidValue, "message: it goes with a mail: set mail")
+		}
+		return nil
+	}
+	if err := w.may(ctx, InvitationsManage); err != nil {
+		return err
+	}
+	return errors.Join(checkMessage(n.Message), w.dir.mailable(true))
 }
 
 // draft reads a SCIM User. Where the workspace says so, a missing userName is the e-mail address.

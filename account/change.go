@@ -33,6 +33,10 @@ type change struct {
 	password string // the new one, taken out of the commit
 	newAdmin string // space of a hint that is written before the commit
 	oldAdmin string // space of a hint that is taken back after it
+
+	letters []*letter // that tell of the change
+	unsure  bool      // whoever sets the address may not set the password
+	sure    bool      // the address is new, and may be trusted
 }
 
 // begin holds the rules that bind resources of every type: the actor's right to the change,
@@ -123,6 +127,9 @@ func (ch *change) reviewUser(ctx context.Context) error {
 		return err
 	}
 	if err := ch.reviewRest(ctx); err != nil {
+		return err
+	}
+	if err := ch.reviewAddress(ctx); err != nil {
 		return err
 	}
 	ch.stamp()

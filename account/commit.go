@@ -25,7 +25,7 @@ func (ch *change) run(ctx context.Context) (done *scim.Committed, err error) {
 		c := *ch.Commit
 		c.Password = "" // no store sees one
 		if done, err = ch.w.store.Commit(ctx, &c); err != nil {
-			ch.undo(ctx)
+			ch.undo(ctx, err)
 			return err
 		}
 		return ch.finish(ctx)
@@ -59,7 +59,7 @@ func (w *Workspace) CommitMany(ctx context.Context, commits []*scim.Commit) []sc
 		ch := changes[i]
 		switch {
 		case r.Err != nil:
-			ch.undo(ctx)
+			ch.undo(ctx, r.Err)
 		case ch.act == actCreate && ch.Ref.Type == "User":
 			joined = append(joined, ch.Ref)
 		default:
@@ -91,9 +91,12 @@ func (ch *change) prepare(ctx context.Context) error {
 			return err
 		}
 		if err := ch.w.checkLeases(ctx, ch.Ref.ID); err != nil { // one that was taken just before
-			ch.undo(ctx)
+			ch.undo(ctx, err)
 			return err
 		}
+	}
+	if err := ch.notify(ctx); err != nil {
+		return err
 	}
 	if ch.ends != (ending{}) {
 		if err := ch.w.dir.people.endAccess(ctx, ch.Ref.ID, ch.w.name, ch.ends); err != nil {
@@ -114,9 +117,25 @@ func (ch *change) keepPassword(ctx context.Context) error {
 	return ch.w.dir.people.setPassword(ctx, ch.Ref.ID, ch.w.name, hash)
 }
 
+// notify writes the letters about a change, and notes what its addresses are worth.
+func (ch *change) notify(ctx context.Context) (err error) {
+	if ch.unsure {
+		if err := ch.w.kv(unsureSpace).Put(ctx, ch.Ref.ID, []byte("1"), nil); err != nil {
+			return err
+		}
+	}
+	var version scim.Version
+	if ch.before != nil {
+		version = ch.before.Version
+	}
+	ch.letters, err = ch.w.dir.hold(ctx, ch.w.name, ch.Ref.ID, version, ch.events()...)
+	return err
+}
+
 // undo takes back what was prepared for an account that was not made. What it does not get to, stays
 // as a person without an account, who cannot log in.
-func (ch *change) undo(ctx context.Context) {
+func (ch *change) undo(ctx context.Context, failed error) {
+	ch.w.dir.settle(ctx, ch.letters, failed)
 	if ch.offline {
 		_ = ch.w.showAccount(context.WithoutCancel(ctx), ch.Ref.ID)
 	}
@@ -136,6 +155,12 @@ func (ch *change) finish(ctx context.Context) error {
 	w := ch.w
 	if ch.password != "" && ch.act != actCreate {
 		if err := ch.keepPassword(ctx); err != nil {
+			return err
+		}
+	}
+	w.dir.settle(ctx, ch.letters, nil)
+	if ch.sure || ch.Ref.Type == "User" && ch.act == actDelete {
+		if err := w.kv(unsureSpace).Delete(ctx, ch.Ref.ID); err != nil {
 			return err
 		}
 	}

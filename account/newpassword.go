@@ -65,7 +65,9 @@ func (d *Directory) SetOwnPassword(ctx context.Context, current, password string
 	if err != nil {
 		return err
 	}
-	return d.people.setPassword(ctx, user.ID, w.name, hash)
+	return d.notifying(ctx, w, user, EventPassword, func() error {
+		return d.people.setPassword(ctx, user.ID, w.name, hash)
+	})
 }
 
 // SetPassword sets somebody else's password, and ends their sessions. It takes users:update, and an

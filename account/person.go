@@ -139,7 +139,16 @@ func (p *people) enter(ctx context.Context, id string, workspaces ...string) (*p
 
 // setPassword keeps the hash of a new password, and ends what the old one let in.
 func (p *people) setPassword(ctx context.Context, id, workspace, hash string) error {
+	return p.setPasswordAt(ctx, id, workspace, hash, "")
+}
+
+// setPasswordAt is setPassword while the session epoch is that one ("" for any), and errBadCode after:
+// of several who redeem a code one is the first.
+func (p *people) setPasswordAt(ctx context.Context, id, workspace, hash, epoch string) error {
 	return p.change(ctx, id, func(who *person) (*person, error) {
+		if epoch != "" && (who == nil || who.sessionEpoch(workspace) != epoch) {
+			return nil, errBadCode
+		}
 		if who == nil {
 			who = p.begin(id)
 		}

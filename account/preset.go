@@ -41,6 +41,7 @@ func presets() []preset {
 			Required: []string{}, DefaultGroups: []string{},
 			PasswordPolicy:     PasswordPolicy{MinLength: 8, BreachedList: true},
 			SessionIdleMinutes: 30, SessionMaxHours: 12,
+			VerifyRegistration: true, HomePolicy: HomeNone,
 		}
 	}
 	plain := base("admin", "guest",
@@ -48,7 +49,7 @@ func presets() []preset {
 	pysyft := base("ADMIN", "GUEST",
 		Role{"DATA_SCIENTIST", selfOnly}, Role{"GUEST", selfOnly}, Role{"ADMIN", admin})
 	pysyft.Required = []string{"name", "emails", "password"}
-	pysyft.UserNameFromEmail = true
+	pysyft.UserNameFromEmail, pysyft.VerifyRegistration = true, false
 	argilla := base("admin", "",
 		Role{"annotator", selfOnly}, Role{"admin", admin}, Role{"owner", Permissions()})
 	argilla.FirstNameDefaultsToUserName = true

@@ -45,6 +45,9 @@ type Settings struct {
 	OnRoleChange                OnRoleChange   `json:"onRoleChange"`
 	TrialEndDisables            bool           `json:"trialEndDisables"` // the end of a trial disables the account
 	AllowGuestLogin             bool           `json:"allowGuestLogin"`
+	AllowGuestSignup            bool           `json:"allowGuestSignup"`   // anybody may register
+	VerifyRegistration          bool           `json:"verifyRegistration"` // who registers gets an account by a mailed link
+	HomePolicy                  string         `json:"homePolicy"`         // whether a new account gets a home: none, create
 	SessionIdleMinutes          int            `json:"sessionIdleMinutes"`
 	SessionMaxHours             int            `json:"sessionMaxHours"`
 }
@@ -100,6 +103,9 @@ func (s *Settings) Validate() error {
 			return bad("required: %q is none of name, emails, password", name)
 		}
 	}
+	if s.HomePolicy != HomeNone && s.HomePolicy != HomeCreate {
+		return bad("homePolicy: %q is none of %s, %s", s.HomePolicy, HomeNone, HomeCreate)
+	}
 	if len(s.DefaultGroups) > maxDefaultGroups {
 		return bad("defaultGroups: at most %d", maxDefaultGroups)
 	}
@@ -130,7 +136,7 @@ func (d *Directory) storedSettings(ctx context.Context, workspace string) (*Sett
 	if err != nil {
 		return nil, nil, fmt.Errorf("account: settings of %s: %w", workspace, err)
 	}
-	s := &Settings{}
+	s := &Settings{VerifyRegistration: true, HomePolicy: HomeNone} // those kept by an older version lack them
 	if err := json.Unmarshal(text, s); err != nil {
 		return nil, nil, scim.Errorf(scim.ErrCorrupt, "settings of %s: %v", workspace, err)
 	}

@@ -16,6 +16,7 @@ import (
 const (
 	tokenPrefix = "rc_"
 	tokenIDLen  = 10
+	maxTokenID  = 20
 	accessIDLen = 14 // of an access token: by its length it is looked for in a space of its own
 	secretLen   = 43 // base 62 digits that hold 256 bits
 	crcLen      = 6
@@ -37,12 +38,18 @@ func mintToken(id string) string {
 
 // parseToken takes a token apart and checks its form. It says nothing of its worth.
 func parseToken(text string) (id string, ok bool) {
+	id, ok = cutToken(text)
+	return id, ok && len(id) <= maxTokenID
+}
+
+// cutToken is parseToken for an id of any length: that of a code is longer.
+func cutToken(text string) (id string, ok bool) {
 	rest, found := strings.CutPrefix(text, tokenPrefix)
 	if !found {
 		return "", false
 	}
 	id, secret, found := strings.Cut(rest, "_")
-	if !found || len(secret) != secretLen+crcLen || len(id) > 20 {
+	if !found || len(secret) != secretLen+crcLen {
 		return "", false
 	}
 	secret, crc := secret[:secretLen], secret[secretLen:]

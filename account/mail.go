@@ -1,0 +1,4 @@
+package account
+
+// Mail is how mail is sent.
+type Mail struct{}
