@@ -18,7 +18,7 @@ import (
 // peopleCommands are the commands about accounts that stand by themselves.
 func (c *cli) peopleCommands() []*cobra.Command {
 	return []*cobra.Command{
-		c.loginCommand(), c.logoutCommand(), c.passwordCommand(), c.sessionCommand(), c.impersonateCommand(),
+		c.loginCommand(), c.logoutCommand(), c.passwordCommand(), c.sessionCommand(), c.impersonateCommand(), c.invitationCommand(),
 		c.leaseCommand(), c.trialCommand(), c.secretCommand(), c.credentialCommand(), c.workspaceCommand(), c.settingsCommand(),
 	}
 }
@@ -41,9 +41,10 @@ func (c *cli) userRef(ctx context.Context, workspace, name string) (id string, q
 }
 
 func (c *cli) userCreateCommand() *cobra.Command {
-	var display, email, role, id string
+	var display, email, id string
+	var options creation
 	var groups []string
-	var password bool
+	var password, mail bool
 	cmd := &cobra.Command{
 		Use: "create USER-NAME", Short: "Make a user, with roles and groups", Args: argsOf("a USER-NAME"),
 		Example: `  rollcall user create ada --name "Ada Lovelace" --email ada@example.com --role admin
@@ -53,7 +54,8 @@ func (c *cli) userCreateCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&display, "name", "", "name to show")
 	f.StringVar(&email, "email", "", "e-mail address")
-	f.StringVar(&role, "role", "", "role (default: the workspace's first)")
+	options.register(cmd)
+	f.BoolVar(&mail, "mail", false, "mail them a link by which they set a password")
 	f.StringVar(&id, "id", "", "id, a UUID (default: a new one)")
 	f.StringSliceVar(&groups, "group", nil, "group that they join, by name or id; may be repeated")
 	f.BoolVar(&password, "password", false, "ask for a password, or read it from the input")
@@ -65,9 +67,6 @@ func (c *cli) userCreateCommand() *cobra.Command {
 		if email != "" {
 			user["emails"] = []any{map[string]any{"value": email, "primary": true}}
 		}
-		if role != "" {
-			user["roles"] = []any{map[string]any{"value": role, "primary": true}}
-		}
 		if password {
 			text, err := c.readSecret("Password")
 			if err != nil {
@@ -76,6 +75,10 @@ func (c *cli) userCreateCommand() *cobra.Command {
 			user["password"] = text
 		}
 		body := map[string]any{"user": user}
+		options.into(cmd, body)
+		if mail {
+			body["mail"] = true
+		}
 		if id != "" {
 			body["id"] = id
 		}

@@ -52,11 +52,19 @@ func TestAccessEnds(t *testing.T) {
 					}
 				}
 			}
+			code := s.resetCode(p.id)
+			invited, invitation := s.invite("default", `{"userName":"i-`+user+`","mail":false}`)
+			if !replica.codeGood(code) || !replica.codeGood(invitation) {
+				t.Fatal("before: the code of a reset, or of an invitation, is not good")
+			}
 			end(p)
+			end(invited)
 			for _, on := range []*served{replica, s} {
 				for what, text := range held {
 					(&person{served: on, name: what, token: text}).refusedSoon(name)
 				}
+				on.codeRefusedSoon(name+": the reset code", code)
+				on.codeRefusedSoon(name+": the invitation", invitation)
 			}
 		})
 	}

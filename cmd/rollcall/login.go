@@ -155,6 +155,7 @@ func (c *cli) passwordCommand() *cobra.Command {
 		fmt.Fprintln(c.stderr, "The password is set. Sessions that were open have ended.")
 		return nil
 	}
+	cmd.AddCommand(c.passwordLinkCommands()...)
 	return cmd
 }
 

@@ -119,6 +119,7 @@ func walkAPI(s *served) {
 	id := func(a answer, name string) string { return a.body[name].(string) }
 	s.want(200, "GET", "/api/v1/openapi.json", "")
 	walkAccounts(s)
+	walkLinks(s)
 
 	tok := id(s.want(201, "POST", "/api/v1/tokens", `{"name":"a","client":"okta","scopes":["users:read","users:list"],"expiresIn":60}`), "id")
 	s.want(200, "GET", "/api/v1/tokens", "")

@@ -14,7 +14,7 @@ func (a *api) accountRoutes() []route {
 	changing := fails(scim.ErrUniqueness, scim.ErrVersionMismatch, scim.ErrLastAdministrator, scim.ErrMutability, scim.ErrInvalidValue)
 	return []route{
 		{method: "POST", path: "/users", call: a.createUser, needs: needs(account.UsersCreate), query: where, in: newUser{}, status: 201, out: user{}, fails: append(fails(scim.ErrNotFound), changing...),
-			about: "Make an account in its groups; with an id of its own by ids:set."},
+			about: "Make an account in its groups, with volumes and a home; with an id of its own by ids:set. With mail they are invited, which takes invitations:manage."},
 		{method: "PUT", path: "/users/{id}/groups", call: a.setGroups, needs: needs(account.GroupsUpdate), query: where, in: groups{}, status: 200, out: user{}, fails: changing,
 			about: "Replace all direct memberships of an account: groups by id or name."},
 		{method: "POST", path: "/users/{id}/deactivate", call: a.changeUser((*account.Workspace).Deactivate), needs: mayUpdate, query: where, status: 200, out: user{}, fails: append(fails(scim.ErrLeased), changing...),
@@ -43,9 +43,12 @@ func (a *api) accountRoutes() []route {
 
 // newUser is the body of POST /users.
 type newUser struct {
-	User   map[string]any `json:"user" api:"required"` // a User of SCIM
-	ID     string         `json:"id"`
-	Groups []string       `json:"groups"`
+	options
+	User    map[string]any `json:"user" api:"required"` // a User of SCIM
+	ID      string         `json:"id"`
+	Groups  []string       `json:"groups"`
+	Message string         `json:"message"`
+	Mail    bool           `json:"mail"` // a link by which they set a password
 }
 
 type groups struct {
@@ -79,7 +82,8 @@ func (a *api) createUser(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	s, err := w.CreateAccount(r.Context(), account.NewAccount{User: body.User, ID: body.ID, Groups: body.Groups})
+	s, err := w.CreateAccount(r.Context(), account.NewAccount{User: body.User, ID: body.ID, Groups: body.Groups,
+		Options: body.options.options(), Message: body.Message, Mail: body.Mail})
 	return a.shown(r, http.StatusCreated, s, err)
 }
 

@@ -140,6 +140,8 @@ type newPassword struct {
 	Confirm *string `json:"confirm"`
 }
 
+var errNotConfirmed = scim.Errorf(scim.ErrInvalidValue, "confirm: it is not the same as new")
+
 // setPassword sets the caller's own password, or that of somebody else by userId.
 func (a *api) setPassword(r *http.Request) (int, any, error) {
 	var body newPassword
@@ -147,7 +149,7 @@ func (a *api) setPassword(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	if body.Confirm != nil && *body.Confirm != body.New {
-		return 0, nil, scim.Errorf(scim.ErrInvalidValue, "confirm: it is not the same as new")
+		return 0, nil, errNotConfirmed
 	}
 	if body.UserID == "" {
 		return http.StatusNoContent, nil, a.Accounts.SetOwnPassword(r.Context(), body.Current, body.New, a.addr(r))

@@ -72,7 +72,7 @@ func limitParam(about string) param { return param{"limit", about, 0} }
 // routes lists every call.
 func (a *api) routes() []route {
 	return slices.Concat(
-		a.loginRoutes(), a.sessionRoutes(), a.accountRoutes(), a.secretRoutes(), a.workspaceRoutes(),
+		a.loginRoutes(), a.sessionRoutes(), a.accountRoutes(), a.invitationRoutes(), a.secretRoutes(), a.workspaceRoutes(),
 		a.tokenRoutes(), a.clientRoutes(), a.sourceRoutes(), a.runRoutes(), a.feedRoutes(), a.deletedRoutes(),
 		a.schemaRoutes(), a.eventRoutes(), a.storeRoutes(), a.documentRoutes(),
 	)
