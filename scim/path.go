@@ -143,14 +143,7 @@ func (p *Path) SortKey(r *Resource) (key string, ok bool) {
 	if !ok {
 		v = p.Attr.unset
 	}
-	if list, ok := v.([]any); ok {
-		v = mainValue(list)
-	}
-	leaf := p.leaf()
-	if m, ok := v.(map[string]any); ok {
-		v = m[leaf.Name]
-	}
-	return sortKey(leaf, v)
+	return p.ValueKey(v)
 }
 
 // mainValue is the primary value of a list, or the first.

@@ -259,12 +259,7 @@ func (c *column) elements(r *scim.Resource) cell {
 				flags |= elementIsPrimary
 			}
 		}
-		// The form of the sort key, of this value alone.
-		one := scim.Resource{Attributes: map[string]any{c.path.Attr.Name: []any{list[at]}}}
-		if c.path.Extension != nil {
-			one.Attributes = map[string]any{c.path.Extension.URN: one.Attributes}
-		}
-		key, has := c.path.SortKey(&one)
+		key, has := c.path.ValueKey(list[at])
 		if has {
 			flags |= elementValue
 		}

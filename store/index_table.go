@@ -28,6 +28,7 @@ type table struct {
 	active, inactive set
 	activePath       *scim.Path
 	byID, byModified *order
+	names            map[string]*spot
 
 	seed  maphash.Seed
 	slots []uint32 // ordinal + 1 by hash of id; gone for one that was removed
@@ -49,7 +50,10 @@ func newTable(t *scim.ResourceType) *table {
 	b := &table{typ: t, oddIDs: map[uint32]string{}, seed: maphash.MakeSeed(), slots: make([]uint32, 64)}
 	b.byID = &order{compare: b.compareIDs}
 	b.byModified = &order{compare: func(x, y uint32) int {
-		return cmp.Or(cmp.Compare(b.modified[x], b.modified[y]), b.compareIDs(x, y))
+		if c := cmp.Compare(b.modified[x], b.modified[y]); c != 0 {
+			return c
+		}
+		return b.compareIDs(x, y)
 	}}
 	for _, p := range columnPaths {
 		path, err := t.Find(p.name)
@@ -68,6 +72,7 @@ func newTable(t *scim.ResourceType) *table {
 	if p, err := t.Find("active"); err == nil && p.Extension == nil && p.Sub == nil && p.Attr != nil && p.Attr.Type == "boolean" && !p.Attr.MultiValued {
 		b.activePath = p
 	}
+	b.names = b.spots()
 	return b
 }
 
@@ -87,7 +92,12 @@ func (b *table) addColumn(path *scim.Path, dict, sort bool) {
 		c.dict = map[string]uint32{}
 	}
 	if sort {
-		c.order = &order{compare: func(x, y uint32) int { return cmp.Or(c.compareKeys(x, y), b.compareIDs(x, y)) }}
+		c.order = &order{key: c.key, compare: func(x, y uint32) int {
+			if c := c.compareKeys(x, y); c != 0 {
+				return c
+			}
+			return b.compareIDs(x, y)
+		}}
 	}
 	b.columns = append(b.columns, c)
 }
@@ -117,18 +127,35 @@ func (b *table) id(ord uint32) string {
 	return string(text[:])
 }
 
+// packID is the 16 bytes of a UUID in lower case.
 func packID(id string) (raw [16]byte, ok bool) {
 	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
 		return raw, false
 	}
-	digits := id[:8] + id[9:13] + id[14:18] + id[19:23] + id[24:]
-	for i := range len(digits) {
-		if c := digits[i]; c >= 'A' && c <= 'F' {
+	at := 0
+	for i := range raw {
+		if id[at] == '-' {
+			at++
+		}
+		high, low := digit(id[at]), digit(id[at+1])
+		if high|low > 15 {
 			return raw, false
 		}
+		raw[i] = high<<4 | low
+		at += 2
 	}
-	_, err := hex.Decode(raw[:], []byte(digits))
-	return raw, err == nil
+	return raw, true
+}
+
+// digit is the value of a hexadecimal digit in lower case, 255 of what is none.
+func digit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 255
 }
 
 func (b *table) compareIDs(x, y uint32) int {
@@ -145,6 +172,7 @@ func (b *table) compareIDs(x, y uint32) int {
 // slot is where an id stands, or may be put.
 func (b *table) slot(id string) (at int, ord uint32, found bool) {
 	at = -1
+	raw, packed := packID(id)
 	mask := len(b.slots) - 1
 	for i := int(maphash.String(b.seed, id)) & mask; ; i = (i + 1) & mask {
 		switch s := b.slots[i]; {
@@ -157,20 +185,16 @@ func (b *table) slot(id string) (at int, ord uint32, found bool) {
 			if at < 0 {
 				at = i
 			}
-		case b.is(s-1, id):
+		case packed && b.ids[s-1] == raw && !b.odd(s-1), !packed && b.oddIDs[s-1] == id:
 			return i, s - 1, true
 		}
 	}
 }
 
-func (b *table) is(ord uint32, id string) bool {
-	raw, ok := packID(id)
-	if !ok {
-		odd, is := b.oddIDs[ord]
-		return is && odd == id
-	}
+// odd tells of a row whose id is no UUID in lower case.
+func (b *table) odd(ord uint32) bool {
 	_, odd := b.oddIDs[ord]
-	return !odd && b.ids[ord] == raw
+	return odd
 }
 
 // rehash makes room, and sweeps out what was removed.
@@ -294,6 +318,9 @@ func (b *table) build() {
 	b.ids, b.version, b.modified = tight(b.ids), tight(b.version), tight(b.modified)
 	for _, c := range b.columns {
 		c.at, c.codes, c.arena = tight(c.at), tight(c.codes), tight(c.arena)
+	}
+	if b.byID.key = nil; len(b.oddIDs) == 0 {
+		b.byID.key = func(ord uint32) ([]byte, bool) { return b.ids[ord][:], true }
 	}
 	rows := make([]uint32, 0, b.n)
 	b.live.each(func(ord uint32) { rows = append(rows, ord) })

@@ -162,7 +162,7 @@ func (x *index) readAll(ctx context.Context, model *scim.Model) (*view, error) {
 		v.nonce = f.At.Nonce
 	}
 	newer := map[scim.Version]string{}
-	err = w.backend.ScanRecords(ctx, w.ws, func(raws []Raw) error {
+	err = overlapped(func(fn func([]Raw) error) error { return w.backend.ScanRecords(ctx, w.ws, fn) }, func(raws []Raw) error {
 		rows, err := v.readMany(raws)
 		if err != nil {
 			return err
@@ -190,6 +190,34 @@ func (x *index) readAll(ctx context.Context, model *scim.Model) (*view, error) {
 	return v, nil
 }
 
+// overlapped has a scan go on while fn is at work on what came before.
+func overlapped(scan func(func([]Raw) error) error, fn func([]Raw) error) error {
+	batches, end := make(chan []Raw, 1), make(chan struct{})
+	var failure error
+	go func() {
+		defer close(end)
+		for raws := range batches {
+			if failure = fn(raws); failure != nil {
+				return
+			}
+		}
+	}()
+	err := scan(func(raws []Raw) error {
+		select {
+		case batches <- raws:
+			return nil
+		case <-end:
+			return errStop
+		}
+	})
+	close(batches)
+	<-end
+	if failure != nil {
+		return failure
+	}
+	return err
+}
+
 // readMany is the rows of records, which every core takes its part of.
 func (v *view) readMany(raws []Raw) ([]*row, error) {
 	rows, errs := make([]*row, len(raws)), make([]error, runtime.GOMAXPROCS(0))
@@ -197,8 +225,10 @@ func (v *view) readMany(raws []Raw) ([]*row, error) {
 	var wait sync.WaitGroup
 	for n := range errs {
 		wait.Go(func() {
+			var room arena // a row keeps nothing of the text
 			for i := n * part; i < min((n+1)*part, len(raws)) && errs[n] == nil; i++ {
-				rows[i], errs[n] = v.read(&raws[i])
+				rows[i], errs[n] = v.read(&raws[i], &room)
+				room = room[:0]
 			}
 		})
 	}
@@ -207,20 +237,16 @@ func (v *view) readMany(raws []Raw) ([]*row, error) {
 }
 
 // read is the row of a record, nil where it is gone or of no type of the model.
-func (v *view) read(raw *Raw) (*row, error) {
+func (v *view) read(raw *Raw, room *arena) (*row, error) {
 	b := v.tables[raw.Type]
 	if b == nil || !raw.Found {
 		return nil, nil
 	}
-	stored, err := decodeRecord(raw)
+	stored, err := decodeRecordIn(room, raw)
 	if err != nil {
 		return nil, err
 	}
-	r, err := stored.Resource()
-	if err != nil {
-		return nil, err
-	}
-	return b.row(r), nil
+	return b.read(stored)
 }
 
 // followBatch is how many entries are read at one moment.
@@ -299,7 +325,7 @@ func (v *view) follow(ctx context.Context, newer map[scim.Version]string, loadin
 		}
 		for i := range f.Records {
 			raw := &f.Records[i]
-			if n.rows[raw.Ref], err = v.read(raw); err != nil {
+			if n.rows[raw.Ref], err = v.read(raw, nil); err != nil {
 				return nil, err
 			}
 			if raw.Version > n.at {
