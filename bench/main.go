@@ -81,6 +81,7 @@ type bench struct {
 	only     *regexp.Regexp
 	json     bool
 	markdown string
+	profiles string // a folder for CPU profiles of Rollcall, "" for none
 	stderr   io.Writer
 
 	began  time.Time
@@ -103,6 +104,7 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	only := f.String("run", "", "measure only the operations that match this `regexp`")
 	f.BoolVar(&b.json, "json", false, "print JSON instead of the table")
 	f.StringVar(&b.markdown, "markdown", "", "also write the tables to this `file`, such as docs/performance.md")
+	f.StringVar(&b.profiles, "profile", "", "also write a CPU profile of Rollcall for each row to this `folder`; profiling costs some of the speed")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}

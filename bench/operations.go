@@ -29,6 +29,7 @@ type fixture struct {
 	ours     side // without requests
 	ceilings side
 	auth     string
+	ops      string // address of Rollcall's /debug/pprof
 }
 
 // sides makes both sides of an operation from what it sends to each.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -23,8 +24,9 @@ func (b *bench) scim(ctx context.Context, users int, all bool) error {
 		}
 		for _, n := range b.connsFor(o, all) {
 			b.progress("%s, %d users, %d connections, against %s", o.name, users, n, o.versus)
+			stop := b.profile(ctx, f, fmt.Sprintf("%s, %d users, %d connections", o.name, users, n))
 			row, err := compare(ctx, o.ours, o.ceiling, n, b.roundsFor(all), b.slice)
-			if err != nil {
+			if err = errors.Join(err, stop()); err != nil {
 				return fmt.Errorf("%s: %w", o.name, err)
 			}
 			row.Operation, row.Users, row.Versus, row.Goal, row.Floor = o.name, users, o.versus, o.goal, o.floor
@@ -88,7 +90,7 @@ func (b *bench) prepare(ctx context.Context, w *workshop, users int) (*fixture, 
 	}
 	b.result.Users, b.result.Groups, b.result.Largest = users, groups, d.largest()
 	return &fixture{
-		data: d, auth: "Bearer " + s.token, token: s.token, redis: r,
+		data: d, auth: "Bearer " + s.token, token: s.token, redis: r, ops: s.ops,
 		ours:     side{addr: s.addr, server: s.proc, redis: r.proc},
 		ceilings: side{addr: ceilingAddr, server: ceilings, redis: r.proc},
 	}, nil

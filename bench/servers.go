@@ -68,6 +68,7 @@ const (
 type rollcallServer struct {
 	*proc
 	addr  string
+	ops   string // address of /readyz and /debug/pprof
 	token string
 }
 
@@ -82,18 +83,17 @@ func (w *workshop) startRollcallAs(ctx context.Context, name, bin string, r *red
 	if s.addr, err = freeAddr(); err != nil {
 		return nil, err
 	}
-	ops, err := freeAddr()
-	if err != nil {
+	if s.ops, err = freeAddr(); err != nil {
 		return nil, err
 	}
-	config, err := w.write(name+".yaml", fmt.Sprintf("server:\n  listen: %s\n  ops_listen: %s\nstore:\n  url: redis://%s/%d\nbootstrap:\n  token: %s\n",
-		s.addr, ops, r.addr, oursDB, s.token))
+	config, err := w.write(name+".yaml", fmt.Sprintf("server:\n  listen: %s\n  ops_listen: %s\n  pprof: true\nstore:\n  url: redis://%s/%d\nbootstrap:\n  token: %s\n",
+		s.addr, s.ops, r.addr, oursDB, s.token))
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(bin, "serve", "--config", config)
 	cmd.Env = bareEnv()
-	s.proc, err = w.start(ctx, name, cmd, isReady(ops))
+	s.proc, err = w.start(ctx, name, cmd, isReady(s.ops))
 	return s, err
 }
 
