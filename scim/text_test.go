@@ -32,8 +32,8 @@ func TestText(t *testing.T) {
 			return err
 		})
 		whole, wantErr := ParseObject(AppendJSON(nil, want), StoredLimits)
-		if wantErr != nil {
-			t.Skip("names that differ in case alone")
+		if wantErr != nil { // names that differ in case alone, which no resource has
+			return
 		}
 		if err != nil || !reflect.DeepEqual(got, whole) {
 			t.Fatalf("read %v, %v, want %v", got, err, whole)
