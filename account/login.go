@@ -208,7 +208,11 @@ func (d *Directory) enter(ctx context.Context, w *Workspace, who *person, user *
 	if user, err = stored.Resource(); err != nil {
 		return nil, err
 	}
-	if !user.Active() || s.over(user, at) || sourceOf(user) == "local" && !sameHash(proved, who.Password) {
+	over, err := w.over(ctx, s, user, stored.Groups)
+	if err != nil {
+		return nil, err
+	}
+	if !user.Active() || over || sourceOf(user) == "local" && !sameHash(proved, who.Password) {
 		return nil, errLogin // disabled, or the password was changed, since it was proved
 	}
 	sess := session{Workspace: w.name, User: user.ID, Epoch: who.sessionEpoch(w.name), Created: now, LastUsed: now,

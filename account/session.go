@@ -204,7 +204,11 @@ func (d *Directory) subject(ctx context.Context, workspace, id string) (*subject
 		if err != nil {
 			return nil, err
 		}
-		return &subject{userName: r.UserName(), active: r.Active() && !s.over(r, d.now()), may: may,
+		over, err := w.over(ctx, s, r, stored.Groups)
+		if err != nil {
+			return nil, err
+		}
+		return &subject{userName: r.UserName(), active: r.Active() && !over, may: may,
 			sessions: who.sessionEpoch(workspace), tokens: who.tokenEpoch(workspace)}, nil
 	})
 }

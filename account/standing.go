@@ -158,8 +158,9 @@ func (w *Workspace) hint(ctx context.Context, space, id string, there bool) erro
 	return err
 }
 
-// loss is a change that may take the last administrator away: of one account, or of a group.
+// loss is a change that may take the last administrator away: of one account, of a group, or of a token.
 type loss struct {
+	token   string // that is revoked
 	user    scim.Ref
 	after   *scim.Resource // of the user; nil where it is deleted
 	group   scim.Ref
@@ -220,7 +221,11 @@ func (w *Workspace) findAdministrator(ctx context.Context, s *Settings, l *loss)
 			}
 		}
 	}
-	return w.dir.hasAdministratorToken(ctx, w.name, s)
+	but := ""
+	if l != nil {
+		but = l.token
+	}
+	return w.dir.hasAdministratorToken(ctx, w.name, but, s)
 }
 
 func (w *Workspace) readIDs(ctx context.Context, space string) (map[string]bool, error) {

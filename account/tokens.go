@@ -356,16 +356,35 @@ func (d *Directory) Tokens(ctx context.Context) ([]Token, error) {
 	return list, nil
 }
 
-// RevokeToken ends a token. It answers scim.ErrNotFound for one that the actor cannot see.
+// RevokeToken ends a token. It answers scim.ErrNotFound for one that the actor cannot see, and
+// scim.ErrLastAdministrator for one that is all the administrator that its workspace has.
 func (d *Directory) RevokeToken(ctx context.Context, id string) error {
-	if _, err := d.visibleToken(ctx, id); err != nil {
+	tok, err := d.visibleToken(ctx, id)
+	if err != nil {
 		return err
 	}
-	if err := d.tokens.kv.Delete(ctx, id); err != nil {
+	revoke := func() error {
+		if err := d.tokens.kv.Delete(ctx, id); err != nil {
+			return err
+		}
+		d.tokens.forget(id)
+		return nil
+	}
+	if tok.Workspace == "" || tok.Use != UseBearer || tok.Person != "" {
+		return revoke()
+	}
+	s, err := d.settings(ctx, tok.Workspace)
+	if err != nil {
 		return err
 	}
-	d.tokens.forget(id)
-	return nil
+	if !s.isAdministrator(setOf(tok.Scopes)) {
+		return revoke()
+	}
+	w, err := d.Workspace(ctx, tok.Workspace)
+	if err != nil {
+		return err
+	}
+	return w.guarded(ctx, &change{w: w, actor: scim.ActorFrom(ctx), settings: s, loss: &loss{token: id}}, revoke)
 }
 
 // Bootstrap makes sure that the bootstrap token exists. With a chosen text, that
@@ -454,16 +473,16 @@ func joinPermissions(list []scim.Permission) string {
 	return strings.Join(names, " ")
 }
 
-// hasAdministratorToken tells whether a live token of the workspace may do what an administrator
-// may.
-func (d *Directory) hasAdministratorToken(ctx context.Context, workspace string, s *Settings) (bool, error) {
+// hasAdministratorToken tells whether a live token of the workspace, other than that one, may do what an
+// administrator may.
+func (d *Directory) hasAdministratorToken(ctx context.Context, workspace, but string, s *Settings) (bool, error) {
 	found := false
 	err := d.tokens.kv.Scan(ctx, func(id string, value []byte) error {
 		var tok Token
 		if err := json.Unmarshal(value, &tok); err != nil {
 			return scim.Errorf(scim.ErrCorrupt, "token %s: %v", id, err)
 		}
-		found = found || tok.Workspace == workspace && tok.Use == UseBearer && tok.Person == "" && !d.tokens.expired(tok) && s.isAdministrator(setOf(tok.Scopes))
+		found = found || id != but && tok.Workspace == workspace && tok.Use == UseBearer && tok.Person == "" && !d.tokens.expired(tok) && s.isAdministrator(setOf(tok.Scopes))
 		return nil
 	})
 	return found, err

@@ -82,9 +82,14 @@ func dateTime(milli int64) string {
 	return time.UnixMilli(milli).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// over tells whether an account is out because its trial has ended.
-func (s *Settings) over(r *scim.Resource, now time.Time) bool {
-	return s.TrialEndDisables && trialOf(r, now).Expired
+// over tells whether an account is out because its trial has ended. An administrator never is: whoever
+// may set the end of a trial could take the last one away.
+func (w *Workspace) over(ctx context.Context, s *Settings, r *scim.Resource, groups []scim.Membership) (bool, error) {
+	if !s.TrialEndDisables || !trialOf(r, w.dir.now()).Expired {
+		return false, nil
+	}
+	have, err := w.standing(ctx, s, r, groups)
+	return !s.isAdministrator(have), err
 }
 
 // trialEvery is how often accounts are looked at whose trial may have ended. They are refused from the
@@ -121,7 +126,7 @@ func (d *Directory) endTrials(ctx context.Context) error {
 		}
 		w, err := d.Workspace(ctx, name)
 		if err == nil {
-			err = w.endTrials(ctx)
+			err = w.endTrials(ctx, s)
 		}
 		if err != nil {
 			return err
@@ -130,21 +135,22 @@ func (d *Directory) endTrials(ctx context.Context) error {
 	return nil
 }
 
-func (w *Workspace) endTrials(ctx context.Context) error {
+func (w *Workspace) endTrials(ctx context.Context, settings *Settings) error {
 	filter, err := scim.ParseFilter(scim.AccountUserURN + `:trial.expiresOn le "` + dateTime(w.dir.now().UnixMilli()) + `" and active eq true`)
 	if err != nil {
 		return err
 	}
-	page, err := w.store.Query(ctx, &scim.Query{Types: []string{"User"}, Filter: filter, Start: 1, Count: 1000})
+	page, err := w.store.Query(ctx, &scim.Query{Types: []string{"User"}, Filter: filter, Start: 1, Count: 1000, With: scim.With{Groups: true}})
 	if err != nil {
 		return err
 	}
 	for _, s := range page.Resources {
 		_, err := w.update(ctx, s.ID, func(r *scim.Resource) error {
-			if trialOf(r, w.dir.now()).Expired {
+			over, err := w.over(ctx, settings, r, s.Groups)
+			if over {
 				r.Attributes["active"] = false
 			}
-			return nil
+			return err
 		})
 		if err != nil && !errors.Is(err, scim.ErrNotFound) && !errors.Is(err, scim.ErrLastAdministrator) {
 			return err
