@@ -108,10 +108,12 @@ func Routes() []Route {
 // workspace that they may not enter is not told from one that does not exist.
 func (rt *route) admit(r *http.Request) error {
 	actor := scim.ActorFrom(r.Context())
-	for _, name := range []string{r.PathValue("workspace"), r.URL.Query().Get("workspace")} {
-		if name != "" && !actor.In(name) {
-			return noWorkspace(name)
-		}
+	named := r.PathValue("workspace")
+	if named == "" && slices.Contains(rt.query, inWorkspace) {
+		named = r.URL.Query().Get("workspace")
+	}
+	if named != "" && !actor.In(named) {
+		return noWorkspace(named)
 	}
 	missing := slices.IndexFunc(rt.needs, func(p scim.Permission) bool { return !actor.Can(p) })
 	if missing < 0 || rt.or != nil && (len(rt.or) == 0 || slices.ContainsFunc(rt.or, actor.Can)) {
