@@ -218,7 +218,7 @@ func (d *Directory) codeAccount(ctx context.Context, c *code) (*Workspace, *scim
 	if err != nil {
 		return nil, nil, err
 	}
-	stored, err := w.store.Get(ctx, scim.Ref{Type: "User", ID: c.Person}, scim.With{})
+	stored, err := w.store.Get(ctx, scim.Ref{Type: "User", ID: c.Person}, scim.With{Groups: true})
 	if errors.Is(err, scim.ErrNotFound) || err == nil && (who == nil || who.sessionEpoch(c.Workspace) != c.Epoch) {
 		return nil, nil, errBadCode
 	}
@@ -233,7 +233,11 @@ func (d *Directory) codeAccount(ctx context.Context, c *code) (*Workspace, *scim
 	if err != nil {
 		return nil, nil, err
 	}
-	if !user.Active() || s.over(user, d.now()) {
+	over, err := w.over(ctx, s, user, stored.Groups)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !user.Active() || over {
 		return nil, nil, errBadCode
 	}
 	return w, user, nil
