@@ -88,7 +88,7 @@ func apiMatrix() []matrixRow {
 	rows := []matrixRow{
 		{method: "POST", path: "/api/v1/password", body: `{"userId":"{id}","new":"a password of theirs"}`, needs: p(u), never: true, writes: true, ok: bad},
 		{method: "POST", path: "/api/v1/password", body: `{"current":"wrong","new":"a password of mine"}`, needs: nobody},
-		{method: "POST", path: "/api/v1/users/{id}/password-reset", body: `{"mail":false}`, needs: p(u, r), never: true, writes: true, ok: bad},
+		{method: "POST", path: "/api/v1/users/{id}/password-reset", body: `{"mail":false}`, needs: p(u), never: true, writes: true, ok: bad},
 		{method: "POST", path: "/api/v1/invitations", body: `{}`, needs: p(account.InvitationsManage), ok: bad},
 		{method: "GET", path: "/api/v1/invitations", needs: p(account.InvitationsManage)},
 		{method: "DELETE", path: "/api/v1/invitations/x", needs: p(account.InvitationsManage), ok: missing},
