@@ -60,6 +60,7 @@ var importers = map[string][]string{
 	"github.com/go-ldap/ldap/v3":         {"ldapsrc", "bench"},
 	"github.com/robfig/cron/v3":          {"sync"},
 	"github.com/coreos/go-oidc/v3":       {"account"},
+	"golang.org/x/oauth2":                {"account"},
 	"golang.org/x/time":                  {"account"},
 	"golang.org/x/crypto":                {"account"},
 	"github.com/spf13/cobra":             {"cmd/rollcall"},

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rollcall/scim"
@@ -39,6 +40,8 @@ type Config struct {
 	List   func(ctx context.Context) ([]string, error)
 	// CheckPassword asks the directory of an account whose source is ldap; nil where none can be asked.
 	CheckPassword CheckPassword
+	// Providers are those that accounts whose source is sso log in by.
+	Providers []Provider
 	// Keyring is the file of the keys that secrets are kept under, made at first use; "" for none.
 	Keyring string
 	// Breached are passwords that nobody may choose; nil for none.
@@ -46,7 +49,7 @@ type Config struct {
 	// Mail is how mail is sent; nil for not at all.
 	Mail   *Mail
 	Logger *slog.Logger
-	// HTTP fetches the keys of JWT issuers; nil for a client that is careful.
+	// HTTP asks JWT issuers and OpenID providers; nil for a client that is careful.
 	HTTP *http.Client
 	// Now is the clock for expiry; nil for time.Now.
 	Now func() time.Time
@@ -81,6 +84,9 @@ type Directory struct {
 	keys       *keyring
 	codes      *codes
 	outbox     *outbox
+	providers  map[string]*provider // by name; not changed once built
+	sso        scim.KV              // logins by them that were begun
+	ssoSwept   atomic.Int64
 
 	settingsKV    scim.KV
 	settingsCache *cache[*Settings]
@@ -111,7 +117,8 @@ func New(c Config) (*Directory, error) {
 	d.checkLDAP, d.activities = c.CheckPassword, newCache[*activity](d.now)
 	d.settingsKV, d.settingsCache = c.State.KV("settings"), newCache[*Settings](d.now)
 	d.idsCache = newCache[map[string]bool](d.now)
-	return d, d.addClients(c)
+	d.providers, d.sso = map[string]*provider{}, c.State.KV("sso-logins")
+	return d, errors.Join(d.addClients(c), d.addProviders(c))
 }
 
 // Workspace opens a workspace. It answers scim.ErrNotFound for one that does not exist.

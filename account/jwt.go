@@ -80,11 +80,15 @@ func CheckKeysURL(text string) error {
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return fmt.Errorf("jwt: %q is no URL of a key set", text)
 	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	if local := err == nil && addr.IsLoopback() || u.Hostname() == "localhost"; u.Scheme == "http" && !local {
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		return fmt.Errorf("jwt: %q must be https: who changes the keys on the way could sign in", text)
 	}
 	return nil
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback() || host == "localhost"
 }
 
 const (

@@ -30,6 +30,12 @@ func accountServer(t *testing.T, storeURL string) *served {
 // openServer is all that a server answers, with a keyring of its own and the token testToken.
 func openServer(t *testing.T, storeURL, config string) http.Handler {
 	t.Helper()
+	_, h := openServerCore(t, storeURL, config)
+	return h
+}
+
+func openServerCore(t *testing.T, storeURL, config string) (*core, http.Handler) {
+	t.Helper()
 	c, _ := load(t, Options{File: write(t, filepath.Join(t.TempDir(), "rollcall.yaml"), config, 0o600), Validators: validators()})
 	c.Store.URL = storeURL
 	c.Secrets.Keyring = filepath.Join(t.TempDir(), "keyring.json")
@@ -45,7 +51,7 @@ func openServer(t *testing.T, storeURL, config string) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return core, h
 }
 
 // person is somebody who calls a server with a token of their own.

@@ -26,6 +26,7 @@ type Config struct {
 	Logging   LoggingConfig            `key:"logging"`
 	Sources   map[string]*SourceConfig `key:"sources"`
 	Clients   map[string]*ClientConfig `key:"clients"`
+	SSO       map[string]*SSOConfig    `key:"sso"`
 	// Schemas are files of schemas and resource types, added to those that are built in.
 	Schemas map[string]*SchemaConfig `key:"schemas"`
 	// Ownership says which source or client alone may write an attribute: see authority.
@@ -243,6 +244,7 @@ func defaultConfig() *Config {
 		Logging: LoggingConfig{Level: "info", Format: "auto", PII: "mask"},
 		Sources: map[string]*SourceConfig{},
 		Clients: map[string]*ClientConfig{},
+		SSO:     map[string]*SSOConfig{},
 		Schemas: map[string]*SchemaConfig{},
 		Events:  EventsConfig{GiveUpAfter: 3 * 24 * 60 * 60 * second, Streams: map[string]*StreamConfig{}},
 	}

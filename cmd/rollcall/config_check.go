@@ -33,6 +33,9 @@ func (l *loader) check() {
 	for _, name := range slices.Sorted(maps.Keys(l.config.Clients)) {
 		l.checkClient("clients."+name+".", l.config.Clients[name])
 	}
+	for _, name := range slices.Sorted(maps.Keys(l.config.SSO)) {
+		l.checkSSO("sso."+name+".", l.config.SSO[name])
+	}
 	l.checkOwnership()
 	l.checkEvents()
 	if _, err := l.config.Accounts.breached(); err != nil {

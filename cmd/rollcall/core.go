@@ -80,6 +80,7 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 		Model:         c.schemas.Model,
 		State:         c.store.State(),
 		CheckPassword: c.checkPassword,
+		Providers:     c.config.providers(),
 		Keyring:       c.config.Secrets.Keyring,
 		Breached:      breached,
 		Create: func(ctx context.Context, name string) error {

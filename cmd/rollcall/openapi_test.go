@@ -107,7 +107,7 @@ func documentServer(t *testing.T, tell func(*routers.Route, int)) *served {
 	t.Helper()
 	testserver.Long(t)
 	ldif := newLDIF(t, 3)
-	core := openServer(t, "bolt:"+filepath.Join(t.TempDir(), "rollcall.db"), ldif.config("")+"events: {issuer: 'https://scim.example.com', allow_networks: [127.0.0.0/8]}\n")
+	core := openServer(t, "bolt:"+filepath.Join(t.TempDir(), "rollcall.db"), ldif.config("")+"events: {issuer: 'https://scim.example.com', allow_networks: [127.0.0.0/8]}\n"+ssoSettings(testserver.StartOIDC(t)))
 	server := httptest.NewServer(heldToDocument(t, core, tell))
 	t.Cleanup(server.Close)
 	return &served{t: t, base: server.URL, ldif: ldif}
@@ -120,6 +120,10 @@ func walkAPI(s *served) {
 	s.want(200, "GET", "/api/v1/openapi.json", "")
 	walkAccounts(s)
 	walkLinks(s)
+	s.ssoUser("default", "by-provider")
+	if a := ssoLogin(s, "p0", `{"preferred_username":"by-provider"}`); a.code != 200 {
+		s.t.Errorf("login by a provider = %d %s", a.code, a.text)
+	}
 
 	tok := id(s.want(201, "POST", "/api/v1/tokens", `{"name":"a","client":"okta","scopes":["users:read","users:list"],"expiresIn":60}`), "id")
 	s.want(200, "GET", "/api/v1/tokens", "")

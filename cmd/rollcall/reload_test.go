@@ -56,6 +56,10 @@ func TestReload(t *testing.T) {
 		_, out, _ := s.cli("sync", "plan", "corp")
 		return strings.Contains(out, "corp")
 	})
+	change("sso: {company: {issuer: \"http://127.0.0.1:1\", client_id: rollcall}}\n")
+	eventually(t, "the provider, which does not answer, is there", func() bool {
+		return s.as("", "GET", "/api/v1/login/sso/company", "").code == 503
+	})
 	if !strings.Contains(s.metrics(), "rollcall_config_last_reload_successful 1\n") {
 		t.Error("the good configuration is not counted")
 	}

@@ -40,6 +40,8 @@ type Config struct {
 	Version string // of the program, for the document
 	// ClientAddr tells where a request comes from; nil where that is not known.
 	ClientAddr func(r *http.Request) netip.Addr
+	// Browser are the pages that a login by a provider ends in; nil for JSON alone.
+	Browser Browser
 	// Sources are the sources of every workspace, by name.
 	Sources map[string]Source
 	// Schemas are what each workspace adds to the schemas; nil for none, and no calls about them.
@@ -145,11 +147,15 @@ func (a *api) serve(rt *route) http.Handler {
 		}
 		w.WriteHeader(status)
 		if body != nil {
-			if err := json.NewEncoder(w).Encode(body); err != nil {
-				a.logger.Debug("api answer was not sent", "error", err)
-			}
+			a.encode(w, body)
 		}
 	})
+}
+
+func (a *api) encode(w io.Writer, body any) {
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		a.logger.Debug("api answer was not sent", "error", err)
+	}
 }
 
 // detach is a context with the values of ctx that ends with the process; done gives up what it holds.

@@ -122,7 +122,10 @@ func (s *shapes) responses(rt *route) object {
 	}
 	all := object{strconv.Itoa(rt.status): well}
 	if rt.also != 0 {
-		also := object{"description": http.StatusText(rt.also), "content": content}
+		also := object{"description": http.StatusText(rt.also)}
+		if rt.also < 300 {
+			also["content"] = content
+		}
 		all[strconv.Itoa(rt.also)] = also
 	}
 	kinds, titles := map[int][]string{http.StatusInternalServerError: {problemBase + "internal"}}, map[int]string{}

@@ -83,7 +83,28 @@ func retryAfter(err error) string {
 
 // fail writes the error as a problem. What was not meant for the caller is logged, not shown.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := Problem{Type: problemBase + "internal", Title: "Internal error", Status: http.StatusInternalServerError, RequestID: requestID(r)}
+	p := a.problem(r, err)
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, scim.ErrPaused) {
+		a.logFailure(r, err)
+	}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", retryAfter(err))
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+func (a *api) logFailure(r *http.Request, err error) {
+	a.logger.LogAttrs(r.Context(), slog.LevelError, "api request failed", slog.String("request_id", requestID(r)), slog.Any("error", err))
+}
+
+// problem is an error as the caller sees it.
+func (a *api) problem(r *http.Request, err error) *Problem {
+	p := &Problem{Type: problemBase + "internal", Title: "Internal error", Status: http.StatusInternalServerError, RequestID: requestID(r)}
 	for _, row := range problems {
 		if errors.Is(err, row.kind) {
 			p.Type, p.Title, p.Status = problemBase+row.name, row.title, row.status
@@ -102,18 +123,7 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.As(err, &leased) {
 		p.Leases = leased.Leases
 	}
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, scim.ErrPaused) {
-		a.logger.LogAttrs(r.Context(), slog.LevelError, "api request failed", slog.String("request_id", p.RequestID), slog.Any("error", err))
-	}
-	switch p.Status {
-	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", retryAfter(err))
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p)
+	return p
 }
 
 // ProblemType is one type of problem, for the reference.

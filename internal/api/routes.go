@@ -36,7 +36,7 @@ type route struct {
 	optional bool
 	status   int
 	out      any     // a value of the answer's type; nil for none
-	also     int     // another status with the same answer
+	also     int     // another status with the same answer, or one that leads elsewhere
 	media    string  // of the answer, where it is not JSON
 	fails    []error // beyond those of every call that is like it
 }
@@ -72,7 +72,7 @@ func limitParam(about string) param { return param{"limit", about, 0} }
 // routes lists every call.
 func (a *api) routes() []route {
 	return slices.Concat(
-		a.loginRoutes(), a.sessionRoutes(), a.accountRoutes(), a.invitationRoutes(), a.secretRoutes(), a.workspaceRoutes(),
+		a.loginRoutes(), a.ssoRoutes(), a.sessionRoutes(), a.accountRoutes(), a.invitationRoutes(), a.secretRoutes(), a.workspaceRoutes(),
 		a.tokenRoutes(), a.clientRoutes(), a.sourceRoutes(), a.runRoutes(), a.feedRoutes(), a.deletedRoutes(),
 		a.schemaRoutes(), a.eventRoutes(), a.storeRoutes(), a.documentRoutes(),
 	)
