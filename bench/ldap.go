@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -132,8 +131,8 @@ func (l *ldapBench) sync(ctx context.Context) (runOf, error) {
 	cmd := exec.CommandContext(ctx, l.bin, "sync", "run", "corp", "--config", config, "-o", "json")
 	cmd.Env = bareEnv()
 	began := time.Now()
-	out, err := l.shop.output(ctx, cmd)
-	r := runOf{wall: time.Since(began)}
+	out, peak, err := l.shop.outputAndPeak(ctx, cmd)
+	r := runOf{wall: time.Since(began), peak: peak}
 	if err != nil {
 		return r, err
 	}
@@ -143,9 +142,6 @@ func (l *ldapBench) sync(ctx context.Context) (runOf, error) {
 	}
 	r.slapdCPU, r.redisCPU = after[0]-before[0], after[1]-before[1]
 	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.peak = u.Maxrss << 10
-	}
 	return r, json.Unmarshal(out, &r.report)
 }
 

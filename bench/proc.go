@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -165,16 +166,40 @@ func program(name string) (string, error) {
 
 // output runs a program to its end, and says with an error what it said.
 func (w *workshop) output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
+	out, _, err := w.outputAndPeak(ctx, cmd)
+	return out, err
+}
+
+// outputAndPeak is output, with the most memory that the program had. What the kernel tells of a child that has
+// ended (ru_maxrss) counts what its parent had when it was started.
+func (w *workshop) outputAndPeak(ctx context.Context, cmd *exec.Cmd) (out []byte, peak int64, err error) {
 	cmd.Dir = w.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	var said strings.Builder
-	cmd.Stderr = &said
-	out, err := cmd.Output()
+	var text bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &text, &said
+	if err := cmd.Start(); err != nil {
+		return nil, 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for over := false; !over; {
+		select {
+		case err = <-ended:
+			over = true
+		case <-tick.C:
+			if now, err := peakMemory(cmd.Process.Pid); err == nil {
+				peak = max(peak, now)
+			}
+		}
+	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, 0, ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s%.2000s", filepath.Base(cmd.Path), err, said.String(), out)
+		return nil, 0, fmt.Errorf("%s: %w\n%s%.2000s", filepath.Base(cmd.Path), err, said.String(), text.String())
 	}
-	return out, nil
+	return text.Bytes(), peak, nil
 }

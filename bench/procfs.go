@@ -40,19 +40,22 @@ func parseStat(text []byte) (time.Duration, error) {
 	return time.Duration(ticks) * clockTick, nil
 }
 
-// memory is the resident size of a process in bytes.
-func memory(pid int) (int64, error) {
+// memory is the resident size of a process in bytes, peakMemory the most that it has been.
+func memory(pid int) (int64, error)     { return statusBytes(pid, "VmRSS:") }
+func peakMemory(pid int) (int64, error) { return statusBytes(pid, "VmHWM:") }
+
+func statusBytes(pid int, field string) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range bytes.Lines(text) {
-		value, ok := bytes.CutPrefix(line, []byte("VmRSS:"))
+		value, ok := bytes.CutPrefix(line, []byte(field))
 		if !ok {
 			continue
 		}
 		kib, err := strconv.ParseInt(string(bytes.TrimSuffix(bytes.TrimSpace(value), []byte(" kB"))), 10, 64)
 		return kib << 10, err
 	}
-	return 0, fmt.Errorf("process %d has no resident size", pid)
+	return 0, fmt.Errorf("process %d has no %s", pid, field)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"rollcall/scim"
@@ -200,7 +201,7 @@ func (n *naming) check(ctx context.Context, changes []*Change) error {
 			holders[i] = first
 			continue
 		}
-		n.taken[key] = c.ID
+		n.taken[key] = strings.Clone(c.ID) // the rest of the change need not stay
 	}
 	if n.look {
 		err := parallel(ctx, readers, len(changes), func(ctx context.Context, i int) error {

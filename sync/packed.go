@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"iter"
+	"slices"
 )
 
 // A first run creates everybody, and its plan is judged before anything of it is applied: so all of
@@ -67,13 +68,13 @@ func (p *packed) all() iter.Seq[*Change] {
 	return func(yield func(*Change) bool) {
 		number := 0
 		for i := 0; i <= len(p.blocks); i++ {
-			text := bytes.Clone(p.open.Bytes())
+			text := slices.Clone(p.open.Bytes())
 			if i < len(p.blocks) {
 				text = p.blocks[i].inflate()
 			}
-			for names := string(text); len(names) > 0; {
+			for len(text) > 0 {
 				var c *Change
-				c, names = p.next(text[len(text)-len(names):], names)
+				c, text = p.next(text)
 				number++
 				c.packed = number
 				if !p.lost[number] && !yield(c) {
@@ -92,24 +93,24 @@ func (b *block) inflate() []byte {
 	return text
 }
 
-// next takes the next creation off a block, which comes as bytes and as a string: what it returns are
-// parts of those.
-func (p *packed) next(text []byte, names string) (*Change, string) {
+// next takes the next creation off a block. What it wants stays a part of the block; its names, which may be
+// kept for longer, are a text of their own.
+func (p *packed) next(text []byte) (*Change, []byte) {
+	const fields = 6
+	var from, to [fields + 1]int
 	at := 0
-	field := func() (from, to int) {
+	for i := range from {
 		n, width := binary.Uvarint(text[at:])
-		from = at + width
-		at = from + int(n)
-		return from, at
+		from[i] = at + width
+		at = from[i] + int(n)
+		to[i] = at
 	}
-	c := &Change{Action: Create, managed: p.managed, whole: true}
-	for _, f := range []*string{&c.Type, &c.ID, &c.ExternalID, &c.DN, &c.Name, &c.mark} {
-		from, to := field()
-		*f = names[from:to]
+	c := &Change{Action: Create, managed: p.managed, whole: true, want: text[from[fields]:to[fields]:to[fields]]}
+	names := string(text[:to[fields-1]])
+	for i, f := range [fields]*string{&c.Type, &c.ID, &c.ExternalID, &c.DN, &c.Name, &c.mark} {
+		*f = names[from[i]:to[i]]
 	}
-	from, to := field()
-	c.want = text[from:to:to]
-	return c, names[at:]
+	return c, text[at:]
 }
 
 // lose takes a creation out.
