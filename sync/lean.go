@@ -8,7 +8,7 @@ import (
 // leanPercent is how much garbage may lie about, in percent of what is in use, while a source is
 // read and a plan is made: then much is in use and even more is garbage, and for a few seconds
 // memory is dearer than time.
-const leanPercent = 60
+const leanPercent = 50
 
 // lean counts those who want it so.
 var lean struct {

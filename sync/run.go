@@ -143,7 +143,7 @@ func (t *run) readSource(ctx context.Context) error {
 	if t.following() {
 		entries = t.config.Follower.Entries
 	}
-	for e, err := range entries(ctx) {
+	for e, err := range ahead(entries(ctx)) {
 		t.meter.add(1)
 		if entry := (*EntryError)(nil); errors.As(err, &entry) {
 			t.planner.spoil(entry)
