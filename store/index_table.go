@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"cmp"
-	"encoding/hex"
 	"hash/maphash"
 	"strings"
 	"sync"
@@ -116,46 +115,7 @@ func (b *table) id(ord uint32) string {
 	if s, odd := b.oddIDs[ord]; odd {
 		return s
 	}
-	raw := &b.ids[ord]
-	var text [36]byte
-	hex.Encode(text[:], raw[:4])
-	hex.Encode(text[9:], raw[4:6])
-	hex.Encode(text[14:], raw[6:8])
-	hex.Encode(text[19:], raw[8:10])
-	hex.Encode(text[24:], raw[10:])
-	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
-	return string(text[:])
-}
-
-// packID is the 16 bytes of a UUID in lower case.
-func packID(id string) (raw [16]byte, ok bool) {
-	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
-		return raw, false
-	}
-	at := 0
-	for i := range raw {
-		if id[at] == '-' {
-			at++
-		}
-		high, low := digit(id[at]), digit(id[at+1])
-		if high|low > 15 {
-			return raw, false
-		}
-		raw[i] = high<<4 | low
-		at += 2
-	}
-	return raw, true
-}
-
-// digit is the value of a hexadecimal digit in lower case, 255 of what is none.
-func digit(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 255
+	return UnpackID(b.ids[ord][:])
 }
 
 func (b *table) compareIDs(x, y uint32) int {
@@ -172,7 +132,7 @@ func (b *table) compareIDs(x, y uint32) int {
 // slot is where an id stands, or may be put.
 func (b *table) slot(id string) (at int, ord uint32, found bool) {
 	at = -1
-	raw, packed := packID(id)
+	raw, packed := PackID(id)
 	mask := len(b.slots) - 1
 	for i := int(maphash.String(b.seed, id)) & mask; ; i = (i + 1) & mask {
 		switch s := b.slots[i]; {
@@ -256,7 +216,7 @@ func (b *table) put(r *row, loading bool) {
 			ord = uint32(len(b.ids))
 			b.ids, b.version, b.modified = append(b.ids, [16]byte{}), append(b.version, 0), append(b.modified, 0)
 		}
-		raw, packed := packID(r.id)
+		raw, packed := PackID(r.id)
 		if b.ids[ord] = raw; !packed {
 			b.oddIDs[ord] = r.id
 		}

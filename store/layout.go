@@ -15,6 +15,8 @@ import (
 //
 //	1  records in formatJSON
 //	2  records in formatS2; with formatJSON among them while a migration is under way
+//	3  as 2; in Redis, entries of the feed are packed (redisdb/feedrow.go), but for those that
+//	   were there before
 //
 // Every layout is read, and changed in its own format, so that a program of the version
 // before can go on beside this one. Only Migrate moves a workspace on, and a new one begins at
@@ -22,8 +24,9 @@ import (
 const (
 	layoutPlain      = 1
 	layoutCompressed = 2
+	layoutPacked     = 3
 	// Layout is the newest layout.
-	Layout = layoutCompressed
+	Layout = layoutPacked
 )
 
 // layoutSpace holds the layout of a workspace under "layout": its number, and behind a space

@@ -41,6 +41,11 @@ func (w *Workspace) prepare(ctx context.Context, c *scim.Commit) (*prepared, err
 		return nil, notFound(c.Ref)
 	}
 	p := &prepared{commit: c, tx: w.newTx(ctx, c)}
+	layout, err := w.layoutNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.tx.PackEntry = layout >= layoutPacked
 	if c.Expect != scim.MustNotExist {
 		p.old = c.Old
 	}

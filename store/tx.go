@@ -65,7 +65,8 @@ type Tx struct {
 	KeepDeleted, Restores bool
 	Created               time.Time
 
-	// For the feed.
+	// For the feed. PackEntry allows for an entry that only layoutPacked has.
+	PackEntry                bool
 	Actor, Client, RequestID string
 	Changed                  string // by ChangedText
 
@@ -182,7 +183,7 @@ type Entry struct {
 
 // Followed is a part of the feed, and what it is about as it stands at the same moment.
 type Followed struct {
-	At      Entry   // the entry that the part begins behind; zero where it is gone
+	At      Entry   // the number and nonce of the entry that the part begins behind; zero where it is gone
 	Entries []Entry // behind it, oldest first
 	Head    scim.Version
 	Records []Raw // each resource that an entry names (Ref and Groups), once; not Found where it is gone

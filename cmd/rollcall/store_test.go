@@ -73,10 +73,10 @@ func TestStoreMigrate(t *testing.T) {
 		}
 		backup := filepath.Join(dir, "backup.db")
 		want(exitDone, "rollcall store migrate", "fsck") // the warning says what to do
-		want(exitDone, "default: layout 1, 2 is the newest", "store", "migrate", "--dry-run")
+		want(exitDone, "default: layout 1, 3 is the newest", "store", "migrate", "--dry-run")
 		want(exitUsage, "--no-backup", "store", "migrate")
-		want(exitDone, "default: layout 1 to 2, 1 records rewritten", "store", "migrate", "--backup", backup)
-		want(exitDone, "default: layout 2, the newest", "store", "migrate", "--backup", backup)
+		want(exitDone, "default: layout 1 to 3, 1 records rewritten", "store", "migrate", "--backup", backup)
+		want(exitDone, "default: layout 3, the newest", "store", "migrate", "--backup", backup)
 		want(exitDone, "ada", "user", "show", id)
 		fsck(t, url)
 

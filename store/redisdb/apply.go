@@ -132,14 +132,18 @@ func request(tx *store.Tx, f *flip) ([]string, []any) {
 	if f != nil {
 		edges = 0
 	}
+	packed, actor, client, req, changed := packEntry(tx), tx.Actor, tx.Client, tx.RequestID, tx.Changed
+	if packed != "" { // it has them
+		actor, client, req, changed = "", "", "", ""
+	}
 	n := 11 + len(tx.Claims) + len(tx.Releases) + 4*edges
 	keys := append(make([]string, 0, n), seqKey(ws), feedKey(ws), recordKey(ws, tx.Ref), spacesKey(ws),
 		edgesKey(ws, store.Members, tx.Ref), edgesKey(ws, store.Groups, tx.Ref), fence, kvKey(ws, store.NamesSpace), imagesKey(ws), stagedKey(ws), kvKey(ws, store.DeletedSpace))
-	args := append(make([]any, 0, 27+3*len(tx.Claims)+len(tx.Releases)+5*edges),
+	args := append(make([]any, 0, 28+3*len(tx.Claims)+len(tx.Releases)+5*edges),
 		self, tx.Ref.ID, expectation(tx), string(rune(tx.Op)), tx.Nonce, tx.Payload, fenceNumber,
 		flag(tx.RefuseUnknown), flag(tx.WantPayload), keep,
-		tx.Actor, tx.Client, tx.RequestID, len(tx.Claims), len(tx.Releases), edges, tx.Changed, flag(tx.Named && tx.Op != store.OpTouch), tx.Name, tx.KeepImages)
-	args = append(append(args, f.args()...), flag(tx.KeepDeleted), createdText(tx))
+		actor, client, req, len(tx.Claims), len(tx.Releases), edges, changed, flag(tx.Named && tx.Op != store.OpTouch), tx.Name, tx.KeepImages)
+	args = append(append(args, f.args()...), flag(tx.KeepDeleted), createdText(tx), packed)
 	for _, c := range tx.Claims {
 		keys = append(keys, claimsKey(ws, c.Space))
 		args = append(args, c.Key, c.Mark, c.From)

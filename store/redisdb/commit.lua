@@ -9,7 +9,8 @@
 --       17 attributes changed  18 has a name  19 name  20 images to keep
 --       21 the edges are staged (stage.go)  22 those of members as in a feed entry  23 the groups
 --       that lose it  24 members added  25 members removed  26 keep what is deleted
---       27 when it was first made, of a resource that is restored, then for each claim: key mark from; for each release: key; for each edge: its sign ('+', '-', or '<' for
+--       27 when it was first made, of a resource that is restored  28 what is known of the feed entry
+--       (feedrow.go) or '', then for each claim: key mark from; for each release: key; for each edge: its sign ('+', '-', or '<' for
 --       leaving a group), the id, how many ends, the ends.
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local self, id, expect, op, nonce, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -41,7 +42,7 @@ local function holder(space, key)
   if not cut then return v, '' end
   return string.sub(v, 1, cut - 1), string.sub(v, cut + 1)
 end
-local k, a = 11, 27
+local k, a = 11, 28
 local claims, releases = {}, {}
 for i = 1, tonumber(ARGV[14]) do
   local space, key, mark, from = KEYS[k + 1], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
@@ -166,23 +167,28 @@ for _, e in ipairs(edges) do
     moves[#moves + 1] = '-' .. e.other
   end
 end
-local what = 'update'
-if op == 'd' then what = 'delete' elseif op == 't' then what = 'members' elseif not found then what = 'create' end
-local entry = {'o', what, 'r', self, 'b', string.format('%d', tonumber(version)), 't', ms, 'n', nonce}
+local entry
 local function field(name, value)
   if value ~= '' then
     entry[#entry + 1] = name
     entry[#entry + 1] = value
   end
 end
-field('a', ARGV[11])
-field('c', ARGV[12])
-field('q', ARGV[13])
+if ARGV[28] ~= '' then
+  entry = {'e', ARGV[28], 'b', string.format('%d', tonumber(version)), 't', ms}
+else
+  local what = 'update'
+  if op == 'd' then what = 'delete' elseif op == 't' then what = 'members' elseif not found then what = 'create' end
+  entry = {'o', what, 'r', self, 'b', string.format('%d', tonumber(version)), 't', ms, 'n', nonce}
+  field('a', ARGV[11])
+  field('c', ARGV[12])
+  field('q', ARGV[13])
+  field('d', ARGV[17])
+end
 moves = staged and ARGV[22] or table.concat(moves, ' ')
 lost = staged and ARGV[23] or table.concat(lost, ' ')
 field('m', moves)
 field('g', lost)
-field('d', ARGV[17])
 call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[10], seq .. '-0', unpack(entry))
 call('SET', KEYS[1], seq)
 

@@ -26,13 +26,14 @@ func (b *Backend) Follow(ctx context.Context, ws string, at scim.Version, limit 
 		return nil, errReply("follow the feed")
 	}
 	rows, _ := reply[1].([]any)
-	entries, err := entriesOf(messagesOf(rows))
-	if err != nil {
-		return nil, err
+	messages := messagesOf(rows)
+	f := &store.Followed{Head: scim.Version(head)}
+	if len(messages) > 0 && messages[0].ID == strconv.FormatUint(uint64(at), 10)+"-0" {
+		f.At.Version, f.At.Nonce = at, nonceOf(messages[0])
+		messages = messages[1:]
 	}
-	f := &store.Followed{Head: scim.Version(head), Entries: entries}
-	if len(entries) > 0 && entries[0].Version == at {
-		f.At, f.Entries = entries[0], entries[1:]
+	if f.Entries, err = entriesOf(messages); err != nil {
+		return nil, err
 	}
 	if len(f.Entries) > limit {
 		f.Entries = f.Entries[:limit]

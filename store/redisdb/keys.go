@@ -15,7 +15,8 @@ import (
 //	                           o operation, r resource, b version before, t ms, n nonce;
 //	                           where there are any: a actor, c client, q request,
 //	                           m "+User/<id> -User/<id>", g groups that lost the resource,
-//	                           d attributes that changed
+//	                           d attributes that changed; or e in place of o, r, n, a, c, q
+//	                           and d (feedrow.go)
 //	images             stream  "<number>-0": r resource, o the record before, w the record after;
 //	                           no w after a deletion, its header alone where the payload stayed
 //	r:<Type>/<id>      string  record: header and payload (store/record.go)

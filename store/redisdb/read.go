@@ -329,21 +329,6 @@ func entriesOf(rows []redis.XMessage) ([]store.Entry, error) {
 	return entries, nil
 }
 
-// feedRow reads an entry of the stream.
-func feedRow(m redis.XMessage) (scim.Version, store.FeedRow, error) {
-	text := func(field string) string { s, _ := m.Values[field].(string); return s }
-	n, err1 := numberOf(m.ID)
-	before, err2 := strconv.ParseUint(text("b"), 10, 64)
-	ms, err3 := strconv.ParseInt(text("t"), 10, 64)
-	if err1 != nil || err2 != nil || err3 != nil {
-		return 0, store.FeedRow{}, scim.Errorf(scim.ErrCorrupt, "feed entry %s cannot be read", m.ID)
-	}
-	return n, store.FeedRow{
-		Op: text("o"), Ref: text("r"), Before: before, Milli: ms, Nonce: text("n"), Actor: text("a"), Client: text("c"),
-		Req: text("q"), Edges: text("m"), Groups: text("g"), Attrs: text("d"),
-	}, nil
-}
-
 // numberOf is the number in the id of a stream's entry.
 func numberOf(id string) (scim.Version, error) {
 	n, err := strconv.ParseUint(strings.TrimSuffix(id, "-0"), 10, 64)
