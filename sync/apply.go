@@ -236,7 +236,7 @@ func (a *applier) refuse(c *Change, err error) {
 	defer a.mu.Unlock()
 	a.lose(c, reason)
 	a.report.problem(Problem{DN: c.DN, ID: c.ExternalID, Kind: "refused", Reason: reason,
-		Remedy: "The rest was applied. The change is tried again with every run until it succeeds."})
+		Remedy: "The rest was applied. The change is tried again with every run of everything until it succeeds."})
 }
 
 // refuseNames records the changes whose names are taken for good.
