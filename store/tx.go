@@ -235,6 +235,9 @@ type Backend interface {
 	KeyValues
 	Locks
 	Recoverer
+	// DropImages removes every image of a resource (RawImages), so that no dump of the database has
+	// them. It returns the numbers of the changes that had one. scim.ErrFenced: the lock was lost.
+	DropImages(ctx context.Context, ws string, ref scim.Ref, fence scim.Fence) ([]scim.Version, error)
 	Close() error
 }
 

@@ -54,3 +54,32 @@ func (b *Backend) ImagesAt(ctx context.Context, ws string, numbers []scim.Versio
 	})
 	return all, err
 }
+
+// DropImages removes every image of a resource. Pages of the file that are free now hold what was in
+// them until they are used again: a copy of the store has none.
+func (b *Backend) DropImages(ctx context.Context, ws string, ref scim.Ref, _ scim.Fence) ([]scim.Version, error) {
+	var numbers []scim.Version
+	err := b.scan(ctx, ws, sub(imagesBucket),
+		func(k, v []byte) {
+			if images, err := store.ParseImages(scim.Version(number(k)), v); err == nil && images.Ref == ref {
+				numbers = append(numbers, scim.Version(number(k)))
+			}
+		},
+		func() error { return nil })
+	if err != nil || len(numbers) == 0 {
+		return nil, err
+	}
+	return numbers, b.do(ctx, func(tx *bbolt.Tx) error {
+		w, err := workspace(tx, ws)
+		if err != nil {
+			return err
+		}
+		images := w.Bucket(imagesBucket)
+		for _, n := range numbers {
+			if err := images.Delete(binary.BigEndian.AppendUint64(nil, uint64(n))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -2,7 +2,6 @@ package redisdb
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -16,10 +15,26 @@ func (b *Backend) ImagesAt(ctx context.Context, ws string, numbers []scim.Versio
 	if len(numbers) == 0 {
 		return images, nil
 	}
+	if last := numbers[len(numbers)-1]; last-numbers[0] == scim.Version(len(numbers)-1) { // as a feed has them
+		rows, err := b.client.XRange(ctx, imagesKey(ws), entryID(numbers[0]), entryID(last)).Result()
+		if err != nil {
+			return nil, failed(ctx, "read images", err)
+		}
+		for _, row := range rows {
+			n, err := numberOf(row.ID)
+			if err != nil {
+				return nil, err
+			}
+			if images[n-numbers[0]], err = imagesOf(n, row); err != nil {
+				return nil, err
+			}
+		}
+		return images, nil
+	}
 	pipe := b.client.Pipeline()
 	rows := make([]*redis.XMessageSliceCmd, len(numbers))
 	for i, n := range numbers {
-		id := strconv.FormatUint(uint64(n), 10) + "-0"
+		id := entryID(n)
 		rows[i] = pipe.XRange(ctx, imagesKey(ws), id, id)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {

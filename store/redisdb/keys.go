@@ -19,6 +19,7 @@ import (
 //	                           and d (feedrow.go)
 //	images             stream  "<number>-0": r resource, o the record before, w the record after;
 //	                           no w after a deletion, its header alone where the payload stayed
+//	images.new         stream  what takes its place when images are dropped (dropimages.go)
 //	r:<Type>/<id>      string  record: header and payload (store/record.go)
 //	c:<space>          hash    claims: key → id, or id, space, mark
 //	spaces             set     the spaces that are not empty
@@ -37,11 +38,12 @@ import (
 
 func prefix(ws string) string { return "{" + ws + "}:" }
 
-func seqKey(ws string) string    { return prefix(ws) + "seq" }
-func feedKey(ws string) string   { return prefix(ws) + "feed" }
-func imagesKey(ws string) string { return prefix(ws) + "images" }
-func stagedKey(ws string) string { return prefix(ws) + "staged" }
-func spacesKey(ws string) string { return prefix(ws) + "spaces" }
+func seqKey(ws string) string       { return prefix(ws) + "seq" }
+func feedKey(ws string) string      { return prefix(ws) + "feed" }
+func imagesKey(ws string) string    { return prefix(ws) + "images" }
+func newImagesKey(ws string) string { return prefix(ws) + "images.new" }
+func stagedKey(ws string) string    { return prefix(ws) + "staged" }
+func spacesKey(ws string) string    { return prefix(ws) + "spaces" }
 
 func recordKey(ws string, ref scim.Ref) string {
 	return "{" + ws + "}:r:" + ref.Type + "/" + ref.ID // in one piece: a page has hundreds
@@ -66,7 +68,7 @@ func kindOf(ws, key string) (kind, name string, ok bool) {
 		return "", "", false
 	}
 	switch rest {
-	case "seq", "feed", "images", "spaces", "staged":
+	case "seq", "feed", "images", "images.new", "spaces", "staged":
 		return rest, "", true
 	}
 	kind, name, ok = strings.Cut(rest, ":")
@@ -75,6 +77,6 @@ func kindOf(ws, key string) (kind, name string, ok bool) {
 
 // typeOf is the Redis type of each kind of key.
 var typeOf = map[string]string{
-	"seq": "string", "feed": "stream", "images": "stream", "spaces": "set", "staged": "hash", "x": "zset", "r": "string", "c": "hash",
+	"seq": "string", "feed": "stream", "images": "stream", "images.new": "stream", "spaces": "set", "staged": "hash", "x": "zset", "r": "string", "c": "hash",
 	"m": "zset", "g": "zset", "kv": "hash", "fence": "string", "lock": "string",
 }

@@ -70,6 +70,8 @@ var (
 	abortLua string
 	//go:embed rewrite.lua
 	rewriteLua string
+	//go:embed dropimages.lua
+	dropImagesLua string
 
 	commitScript  = redis.NewScript(commitLua)
 	findScript    = redis.NewScript(overlayLua + findLua)
@@ -81,6 +83,8 @@ var (
 	stageScript   = redis.NewScript(stageLua)
 	mergeScript   = redis.NewScript(mergeLua)
 	abortScript   = redis.NewScript(abortLua)
+
+	dropImagesScript = redis.NewScript(dropImagesLua)
 )
 
 // eval runs a script by its hash, and sends its text where Redis does not know it (any

@@ -1,11 +1,44 @@
 package storetest
 
 import (
+	"fmt"
+
 	"rollcall/scim"
 	"rollcall/store"
 )
 
 var imageCases = []testCase{
+	{name: "those of one resource are dropped, and nothing else", run: func(f *fixture) {
+		gone, other := f.create(user("gone", "title", "x")), f.create(user("other"))
+		for i := range 300 { // more than a backend looks at in one step
+			title := fmt.Sprint(i)
+			if i%100 == 0 {
+				gone = f.commit(replace(gone, set("title", title))).Stored
+			}
+			other = f.commit(replace(other, set("title", title))).Stored
+		}
+		f.commit(remove(gone))
+		before := f.changes(0)
+		numbers, err := f.Workspace.DropImages(f.ctx, gone.Ref)
+		checkError(f, "DropImages()", err, nil)
+		checkEqual(f, "numbers of what was dropped", numbers, []scim.Version{1, 3, 104, 205, 306})
+		for i, c := range before {
+			checkEqual(f, fmt.Sprintf("Kept of %d", i+1), f.images(c.Version)[0].Kept, c.Ref != gone.Ref)
+		}
+		checkEqual(f, "Changes()", len(f.changes(0)), len(before))
+		again, err := f.Workspace.DropImages(f.ctx, gone.Ref)
+		checkError(f, "DropImages() again", err, nil)
+		checkEqual(f, "numbers of what was dropped again", len(again), 0)
+		n := f.commit(replace(other, set("title", "z"))).Stored.Version
+		checkEqual(f, "Kept of a change behind it", f.images(n)[0].Kept, true)
+		evidence, head, err := f.Workspace.Evidence(f.ctx, 302, 1000)
+		checkError(f, "Evidence()", err, nil)
+		checkEqual(f, "head", head, n)
+		checkEqual(f, "Evidence() behind 302", len(evidence), int(n)-302)
+		for _, e := range evidence {
+			checkEqual(f, fmt.Sprintf("Personal() of %d is there", e.Version), e.Personal() != nil, e.Ref != gone.Ref)
+		}
+	}},
 	{name: "each change has what the resource was before and after", run: func(f *fixture) {
 		u, v := owned(user("a", "title", "x"), "client:okta", "1"), user("b")
 		g := group("g")
