@@ -46,6 +46,8 @@ type Config struct {
 	Keyring string
 	// Breached are passwords that nobody may choose; nil for none.
 	Breached map[string]bool
+	// Record has the audit keep an event; nil for no audit.
+	Record func(ctx context.Context, workspace string, e AuditEvent) error
 	// Mail is how mail is sent; nil for not at all.
 	Mail   *Mail
 	Logger *slog.Logger
@@ -87,6 +89,7 @@ type Directory struct {
 	providers  map[string]*provider // by name; not changed once built
 	sso        scim.KV              // logins by them that were begun
 	ssoSwept   atomic.Int64
+	record     func(ctx context.Context, workspace string, e AuditEvent) error
 
 	settingsKV    scim.KV
 	settingsCache *cache[*Settings]
@@ -109,7 +112,8 @@ func New(c Config) (*Directory, error) {
 		return nil, err
 	}
 	d.tokens = newTokens(c.State, d.now)
-	d.tokens.live, d.keys = d.live, &keyring{path: c.Keyring}
+	d.tokens.live, d.keys = d.live, &keyring{path: c.Keyring, setting: "secrets.keyring"}
+	d.record = c.Record
 	d.state, d.create, d.list, d.breached = c.State, c.Create, c.List, c.Breached
 	d.people, d.numbers, d.hasher = newPeople(c.State, d.now), newNumbers(c.State, d.now), newHasher()
 	d.sessions, d.subjects, d.throttle = newSessions(c.State, d.now), newCache[*subject](d.now), newThrottle(c.State, d.now)

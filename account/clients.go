@@ -133,6 +133,13 @@ func (d *Directory) changePause(ctx context.Context, workspace, name string, p *
 	if p != nil {
 		p.By = actorName(a)
 	}
+	typ := "client.resumed"
+	if p != nil {
+		typ = "client.paused"
+	}
+	if err := d.Note(ctx, workspace, AuditEvent{Type: typ, Detail: map[string]any{"client": name}}); err != nil {
+		return ClientInfo{}, err
+	}
 	if err := d.gate.setPause(ctx, key, p); err != nil {
 		return ClientInfo{}, err
 	}

@@ -114,6 +114,9 @@ func (ch *change) keepPassword(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := ch.w.note(ctx, AuditEvent{Type: "password.set", Subject: ch.Ref}); err != nil {
+		return err
+	}
 	return ch.w.dir.people.setPassword(ctx, ch.Ref.ID, ch.w.name, hash)
 }
 

@@ -74,6 +74,10 @@ func (w *Workspace) Impersonate(ctx context.Context, to Target) (*LoggedIn, erro
 			return nil, scim.Errorf(scim.ErrForbidden, "the account may do what you may not (%s)", p)
 		}
 	}
+	e := AuditEvent{Type: eventImpersonate, Subject: userRef(sess.User), Detail: map[string]any{"guest": to.Guest}}
+	if err := w.note(ctx, e); err != nil {
+		return nil, err
+	}
 	in.Token, err = w.dir.sessions.start(ctx, sess)
 	return in, err
 }

@@ -23,7 +23,8 @@ import (
 // keyring holds the keys that secrets are kept under. They are in a file of their own, outside of the
 // store: a dump of the store alone gives nothing away. New secrets use the newest key.
 type keyring struct {
-	path string
+	path    string
+	setting string // that names the file
 
 	mu     sync.Mutex // guards what follows
 	loaded time.Time  // the file's time when it was read
@@ -47,12 +48,10 @@ type sealed struct {
 	LastUpdate time.Time `json:"lastUpdate"`
 }
 
-var errNoKeyring = scim.Errorf(scim.ErrUnavailable, "secrets cannot be kept: the server has no keyring (setting secrets.keyring)")
-
 // load reads the file where it has changed, and makes it where there is none.
 func (k *keyring) load() error {
 	if k.path == "" {
-		return errNoKeyring
+		return scim.Errorf(scim.ErrUnavailable, "the server has no keyring for this (setting %s)", k.setting)
 	}
 	info, err := os.Stat(k.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -86,7 +85,7 @@ func (k *keyring) load() error {
 
 // ringError tells the operator what is wrong, and the caller that something is.
 func ringError(err error) error {
-	return fmt.Errorf("%w: keyring: %w", scim.Errorf(scim.ErrUnavailable, "secrets cannot be read now: the server's keyring cannot be used"), err)
+	return fmt.Errorf("%w: keyring: %w", scim.Errorf(scim.ErrUnavailable, "the server's keyring cannot be used now"), err)
 }
 
 func newRingKey(now time.Time) ringKey {

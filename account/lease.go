@@ -107,6 +107,9 @@ func (w *Workspace) TakeLease(ctx context.Context, id string, l Lease) (Lease, e
 	}
 	now := w.dir.now().UTC().Truncate(time.Millisecond)
 	l.ID, l.Created, l.ExpiresAt = scim.NewID(), now, now.Add(ttl)
+	if err := w.noteLease(ctx, "lease.taken", id, l); err != nil {
+		return Lease{}, err
+	}
 	if err := w.putLease(ctx, id, l, []byte{}); err != nil {
 		return Lease{}, err
 	}
@@ -169,7 +172,19 @@ func (w *Workspace) ReleaseLease(ctx context.Context, id, lease string) error {
 	if err := w.may(ctx, LeasesManage); err != nil {
 		return err
 	}
+	if err := w.noteLease(ctx, "lease.released", id, Lease{ID: lease}); err != nil {
+		return err
+	}
 	return w.kv(leasesSpace).Delete(ctx, id+"/"+lease)
+}
+
+// noteLease tells the audit what becomes of a lease.
+func (w *Workspace) noteLease(ctx context.Context, typ, id string, l Lease) error {
+	e := AuditEvent{Type: typ, Subject: userRef(id), Detail: map[string]any{"lease": l.ID}}
+	if l.Application != "" {
+		e.Detail["application"] = l.Application
+	}
+	return w.note(ctx, e)
 }
 
 func (w *Workspace) checkLeases(ctx context.Context, id string) error {
@@ -187,6 +202,9 @@ func (w *Workspace) abortLeases(ctx context.Context, id string) error {
 		return err
 	}
 	for _, l := range held {
+		if err := w.noteLease(ctx, "lease.aborted", id, l); err != nil {
+			return err
+		}
 		if err := w.kv(leasesSpace).Delete(ctx, id+"/"+l.ID); err != nil {
 			return err
 		}

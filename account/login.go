@@ -61,6 +61,10 @@ func (d *Directory) LogIn(ctx context.Context, l Login) (*LoggedIn, error) {
 		} else { // the same work, so that it takes the same time
 			noteLogin(ctx, d.state.KV("nobody"), "nobody", d.now(), false)
 		}
+		// A name that nobody has is not told: now and then it is a password.
+		if err := d.Note(ctx, l.Workspace, loginEvent(eventLoginFailed, stored, l.Addr)); err != nil {
+			return nil, err
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -70,6 +74,9 @@ func (d *Directory) LogIn(ctx context.Context, l Login) (*LoggedIn, error) {
 	}
 	in, err := d.enter(ctx, w, who, user)
 	if err != nil {
+		return nil, err
+	}
+	if err := w.note(ctx, loginEvent(eventLogin, in.User, l.Addr)); err != nil {
 		return nil, err
 	}
 	noteLogin(ctx, w.kv(loginsSpace), user.ID, d.now(), true)
@@ -104,6 +111,20 @@ func (d *Directory) findAccount(ctx context.Context, workspace, name string) (*W
 }
 
 const maxUserName = 1024
+
+// loginEvent is a login that went well or not, of an account or nil.
+func loginEvent(typ string, stored *scim.Stored, addr netip.Addr) AuditEvent {
+	e := AuditEvent{Type: typ, Personal: map[string]string{"address": addr.String()}}
+	if stored != nil {
+		e.Subject = stored.Ref
+	}
+	if typ == eventLoginFailed {
+		e.Outcome = "refused"
+	} else {
+		e.Actor = actorName(&scim.Actor{Kind: "user", ID: stored.ID})
+	}
+	return e
+}
 
 // prove holds a password against an account; nil is nobody's. Whatever is wrong, a hash is made.
 func (d *Directory) prove(ctx context.Context, stored *scim.Stored, password string) (*person, *scim.Resource, error) {
@@ -263,6 +284,10 @@ func (d *Directory) LogInGuest(ctx context.Context, workspace string, addr netip
 	}
 	now := d.now().UTC().Truncate(time.Second)
 	sess := session{Workspace: workspace, Created: now, LastUsed: now, Expires: now.Add(time.Duration(s.SessionMaxHours) * time.Hour), Idle: s.SessionIdleMinutes}
+	e := AuditEvent{Type: eventLogin, Actor: "guest", Personal: map[string]string{"address": addr.String()}}
+	if err := d.Note(ctx, workspace, e); err != nil {
+		return nil, err
+	}
 	text, err := d.sessions.start(ctx, sess)
 	if err != nil {
 		return nil, err

@@ -65,6 +65,9 @@ func (d *Directory) SetOwnPassword(ctx context.Context, current, password string
 	if err != nil {
 		return err
 	}
+	if err := w.note(ctx, AuditEvent{Type: "password.changed", Subject: user.Ref}); err != nil {
+		return err
+	}
 	return d.notifying(ctx, w, user, EventPassword, func() error {
 		return d.people.setPassword(ctx, user.ID, w.name, hash)
 	})

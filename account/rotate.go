@@ -34,6 +34,9 @@ func (d *Directory) RotateToken(ctx context.Context, id string, overlap time.Dur
 	if err != nil {
 		return Token{}, "", err
 	}
+	if err := d.noteToken(ctx, "token.rotated", old); err != nil {
+		return Token{}, "", errors.Join(err, d.tokens.kv.Delete(ctx, made.ID))
+	}
 	if err := d.tokens.endBy(ctx, id, d.now().UTC().Add(overlap)); err != nil {
 		// The caller never learns the new token's text: it must not stay.
 		return Token{}, "", errors.Join(err, d.tokens.kv.Delete(ctx, made.ID))

@@ -96,6 +96,9 @@ func (w *Workspace) lockAway(ctx context.Context, space, id, name, value string,
 	if n >= maxSecrets {
 		return scim.Errorf(scim.ErrTooLarge, "an account has at most %d", maxSecrets)
 	}
+	if err := w.noteVault(ctx, eventSecretWritten, space, id, name); err != nil {
+		return err
+	}
 	for {
 		s, err := w.dir.keys.seal(w.dir.now(), value, w.name, id, space, name)
 		if err != nil {
@@ -140,6 +143,9 @@ func (w *Workspace) Secret(ctx context.Context, id, name string) (string, error)
 	if err := json.Unmarshal(text, &l); err != nil {
 		return "", scim.Errorf(scim.ErrCorrupt, "a secret: %v", err)
 	}
+	if err := w.noteVault(ctx, eventSecretRead, secretsSpace, id, name); err != nil {
+		return "", err
+	}
 	return w.dir.keys.open(l.sealed, w.name, id, secretsSpace, name)
 }
 
@@ -178,7 +184,15 @@ func (w *Workspace) discard(ctx context.Context, space, id, name string) error {
 	} else if err != nil {
 		return err
 	}
+	if err := w.noteVault(ctx, eventSecretDeleted, space, id, name); err != nil {
+		return err
+	}
 	return w.kv(space).Delete(ctx, id+"/"+name)
+}
+
+// noteVault tells the audit what is done with a secret or a credential: its name, never what it is.
+func (w *Workspace) noteVault(ctx context.Context, typ, space, id, name string) error {
+	return w.note(ctx, AuditEvent{Type: typ, Subject: userRef(id), Detail: map[string]any{"kind": space}, Personal: map[string]string{"name": name}})
 }
 
 // dropSecrets removes everything secret of an account that is gone.
@@ -224,6 +238,9 @@ func (d *Directory) RotateKeys(ctx context.Context) (Rotated, error) {
 		return Rotated{}, err
 	}
 	defer func() { _ = lock.Release(context.WithoutCancel(ctx)) }()
+	if err := d.Note(ctx, SystemAudit, AuditEvent{Type: "keyring.rotated"}); err != nil {
+		return Rotated{}, err
+	}
 	done := Rotated{}
 	if done.Key, err = d.keys.add(d.now()); err != nil {
 		return Rotated{}, err

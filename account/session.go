@@ -403,7 +403,18 @@ func (d *Directory) EndSession(ctx context.Context, id string) error {
 	if sess == nil || !own && !(actor.Can(SessionsManage) && actor.In(sess.Workspace)) {
 		return missing
 	}
-	return d.sessions.end(ctx, id)
+	return d.endSession(ctx, eventSessionEnd, sess)
+}
+
+// endSession ends a session, and tells the audit.
+func (d *Directory) endSession(ctx context.Context, typ string, sess *session) error {
+	if sess.By != "" {
+		typ = eventImpersonated
+	}
+	if err := d.Note(ctx, sess.Workspace, AuditEvent{Type: typ, Subject: userRef(sess.User), Detail: map[string]any{"session": sess.ID}}); err != nil {
+		return err
+	}
+	return d.sessions.end(ctx, sess.ID)
 }
 
 // Logout ends the session that the actor signed in with.
@@ -412,5 +423,6 @@ func (d *Directory) Logout(ctx context.Context) error {
 	if actor == nil || actor.Session == "" {
 		return scim.Errorf(scim.ErrForbidden, "a token has no session to end: `rollcall token revoke` ends the token")
 	}
-	return d.sessions.end(ctx, actor.Session)
+	sess := &session{ID: actor.Session, Workspace: actor.Workspace, User: actor.User.ID, By: actor.By}
+	return d.endSession(ctx, eventLogout, sess)
 }

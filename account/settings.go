@@ -182,6 +182,9 @@ func (w *Workspace) PatchSettings(ctx context.Context, patch map[string]any) (*S
 		if err != nil {
 			return nil, err
 		}
+		if err := w.noteSettings(ctx, old, next); err != nil {
+			return nil, err
+		}
 		err = w.dir.settingsKV.Put(ctx, w.name, value, text)
 		w.dir.settingsCache.forget(w.name)
 		if !errors.Is(err, scim.ErrVersionMismatch) {
@@ -189,6 +192,32 @@ func (w *Workspace) PatchSettings(ctx context.Context, patch map[string]any) (*S
 		}
 	}
 	return nil, scim.Errorf(scim.ErrUnavailable, "the settings are being changed by others; try again")
+}
+
+// noteSettings tells the audit which settings change, from what to what.
+func (w *Workspace) noteSettings(ctx context.Context, old, next *Settings) error {
+	was, is := map[string]any{}, map[string]any{}
+	for settings, into := range map[*Settings]map[string]any{old: was, next: is} {
+		text, err := json.Marshal(settings)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(text, &into); err != nil {
+			return err
+		}
+	}
+	detail := map[string]any{}
+	for name, value := range is {
+		if !reflect.DeepEqual(was[name], value) {
+			detail[name] = map[string]any{"before": was[name], "after": value}
+		}
+	}
+	if roles, ok := detail["roles"]; ok { // they are long: which they are now is in the settings
+		if text, err := json.Marshal(roles); err == nil && len(text) > 8<<10 {
+			detail["roles"] = "changed"
+		}
+	}
+	return w.note(ctx, AuditEvent{Type: "settings.changed", Detail: detail})
 }
 
 // merged is the settings after a merge patch.

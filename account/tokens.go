@@ -266,6 +266,9 @@ func (d *Directory) CreateToken(ctx context.Context, n NewToken) (Token, string,
 	if err := d.owned(ctx, &tok); err != nil {
 		return Token{}, "", err
 	}
+	if err := d.noteToken(ctx, "token.created", tok); err != nil {
+		return Token{}, "", err
+	}
 	text := mintToken(tok.ID)
 	if err := d.tokens.put(ctx, tok, text, []byte{}); err != nil {
 		return Token{}, "", err
@@ -363,6 +366,9 @@ func (d *Directory) RevokeToken(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if err := d.noteToken(ctx, "token.revoked", tok); err != nil {
+		return err
+	}
 	revoke := func() error {
 		if err := d.tokens.kv.Delete(ctx, id); err != nil {
 			return err
@@ -385,6 +391,20 @@ func (d *Directory) RevokeToken(ctx context.Context, id string) error {
 		return err
 	}
 	return w.guarded(ctx, &change{w: w, actor: scim.ActorFrom(ctx), settings: s, loss: &loss{token: id}}, revoke)
+}
+
+// noteToken tells the audit of a token. People name tokens after themselves.
+func (d *Directory) noteToken(ctx context.Context, typ string, tok Token) error {
+	e := AuditEvent{Type: typ, Subject: scim.Ref{Type: "Token", ID: tok.ID}, Personal: map[string]string{"name": tok.Name}, Detail: map[string]any{}}
+	for name, value := range map[string]string{"use": string(tok.Use), "client": tok.Client, "maxRole": tok.MaxRole, "scopes": joinPermissions(tok.Scopes)} {
+		if value != "" {
+			e.Detail[name] = value
+		}
+	}
+	if tok.Person != "" {
+		e.Subject, e.Detail["token"] = userRef(tok.Person), tok.ID
+	}
+	return d.Note(ctx, tok.Workspace, e)
 }
 
 // Bootstrap makes sure that the bootstrap token exists. With a chosen text, that

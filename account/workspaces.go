@@ -60,6 +60,9 @@ func (d *Directory) CreateWorkspace(ctx context.Context, name, preset string) (W
 	if err := d.create(ctx, name); err != nil {
 		return WorkspaceInfo{}, err
 	}
+	if err := d.Note(ctx, name, AuditEvent{Type: "workspace.created", Detail: map[string]any{"workspace": name, "preset": preset}}); err != nil {
+		return WorkspaceInfo{}, err
+	}
 	text, err := json.Marshal(&p.settings)
 	if err != nil {
 		return WorkspaceInfo{}, err

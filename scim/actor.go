@@ -61,6 +61,22 @@ func (a *Actor) Owner() string {
 
 type actorKey struct{}
 
+type requestKey struct{}
+
+// WithRequestID returns a context that carries the id of a request which nobody is signed in for.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestKey{}, id)
+}
+
+// RequestIDFrom is the id of the request: the actor's, or that of WithRequestID; "" for none.
+func RequestIDFrom(ctx context.Context) string {
+	if a := ActorFrom(ctx); a != nil && a.RequestID != "" {
+		return a.RequestID
+	}
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
 // WithActor returns a context that carries the actor.
 func WithActor(ctx context.Context, a *Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
