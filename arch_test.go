@@ -26,9 +26,10 @@ var arrows = map[string][]string{
 	"sync":                {"scim"},
 	"ldapsrc":             {"sync", "scim", "ldapsrc/presets"},
 	"ldapsrc/presets":     {},
-	"internal/api":        {"account", "sync", "scim", "internal/events", "internal/schemas"}, // it translates calls about streams and schemas
-	"internal/events":     {"account", "scim"},                                                // account for the names of permissions
-	"internal/linear":     {},                                                                 // judges histories of tests, of a store and of a server alike
+	"internal/api":        {"account", "sync", "scim", "internal/audit", "internal/events", "internal/schemas"}, // it translates calls about streams and schemas
+	"internal/audit":      {"account", "scim", "store"},                                                         // account for keyrings and events; store for what a change is, byte by byte
+	"internal/events":     {"account", "scim"},                                                                  // account for the names of permissions
+	"internal/linear":     {},                                                                                   // judges histories of tests, of a store and of a server alike
 	"internal/ops":        {},
 	"internal/schemas":    {"scim"},
 	"internal/simulate":   {},
@@ -44,6 +45,7 @@ var testArrows = map[string][]string{
 	"ldapsrc":       {"internal/testserver"},
 	// A real feed and real state.
 	"sync":             {"store", "store/boltdb", "internal/testserver"},
+	"internal/audit":   {"store/boltdb", "store/redisdb", "internal/testserver"},
 	"internal/events":  {"store", "store/boltdb"},
 	"internal/schemas": {"store", "store/boltdb"},
 }

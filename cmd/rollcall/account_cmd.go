@@ -19,7 +19,7 @@ import (
 func (c *cli) peopleCommands() []*cobra.Command {
 	return []*cobra.Command{
 		c.loginCommand(), c.logoutCommand(), c.passwordCommand(), c.sessionCommand(), c.impersonateCommand(), c.invitationCommand(),
-		c.leaseCommand(), c.trialCommand(), c.secretCommand(), c.credentialCommand(), c.workspaceCommand(), c.settingsCommand(),
+		c.leaseCommand(), c.trialCommand(), c.secretCommand(), c.credentialCommand(), c.workspaceCommand(), c.settingsCommand(), c.auditCommand(),
 	}
 }
 

@@ -39,6 +39,7 @@ func openServerCore(t *testing.T, storeURL, config string) (*core, http.Handler)
 	c, _ := load(t, Options{File: write(t, filepath.Join(t.TempDir(), "rollcall.yaml"), config, 0o600), Validators: validators()})
 	c.Store.URL = storeURL
 	c.Secrets.Keyring = filepath.Join(t.TempDir(), "keyring.json")
+	c.Audit.Keyring = keyringOf(t, storeURL)
 	core, err := openCore(t.Context(), c, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -145,6 +145,9 @@ func apiMatrix() []matrixRow {
 		{method: "DELETE", path: "/api/v1/deleted/Group/x", needs: p(account.GroupsDelete)},
 		{method: "GET", path: "/api/v1/explain", needs: p(account.UsersList)},
 		{method: "GET", path: "/api/v1/explain?type=Group", needs: p(account.GroupsRead)},
+		{method: "GET", path: "/api/v1/audit?count=1", needs: p(account.AuditRead)},
+		{method: "GET", path: "/api/v1/audit/verify", needs: p(account.AuditRead)},
+		{method: "POST", path: "/api/v1/audit/rotate", needs: p(account.WorkspacesManage)},
 		{method: "GET", path: "/api/v1/backup", needs: nobody}, // the bootstrap token alone
 
 		{method: "GET", path: "/api/v1/sources", needs: read},

@@ -34,6 +34,7 @@ type Config struct {
 	Events    EventsConfig      `key:"events"`
 	Accounts  AccountsConfig    `key:"accounts"`
 	Secrets   SecretsConfig     `key:"secrets"`
+	Audit     AuditConfig       `key:"audit"`
 }
 
 // SecretsConfig is how secrets of people are kept.
@@ -240,6 +241,7 @@ func defaultConfig() *Config {
 	return &Config{
 		Server:  ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", Filter: filterDefaults()},
 		Secrets: SecretsConfig{Keyring: "rollcall-keyring.json"},
+		Audit:   auditDefaults(),
 		Store:   StoreConfig{URL: "bolt:rollcall.db", ConfirmTimeout: second, FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep, DeletedKeep: Duration(store.DefaultDeletedKeep)},
 		Logging: LoggingConfig{Level: "info", Format: "auto", PII: "mask"},
 		Sources: map[string]*SourceConfig{},

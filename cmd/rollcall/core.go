@@ -13,6 +13,7 @@ import (
 	"rollcall/account"
 	"rollcall/console"
 	"rollcall/internal/api"
+	"rollcall/internal/audit"
 	"rollcall/internal/events"
 	"rollcall/internal/ops"
 	"rollcall/internal/schemas"
@@ -36,6 +37,7 @@ type core struct {
 	tracing  *ops.Tracing // nil for none
 	lastSeen *lastSeen    // clients
 	events   *events.Transmitter
+	audit    *audit.Log
 }
 
 // source is a configured source, ready to run.
@@ -72,6 +74,11 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 	if err != nil {
 		return err
 	}
+	if c.audit == nil { // it goes on as it was after a reload
+		if c.audit, err = c.newAudit(); err != nil {
+			return err
+		}
+	}
 	rules, _ := c.config.authority() // what is wrong with them was told when they were read
 	c.accounts, err = account.New(account.Config{
 		Authority:     rules,
@@ -87,14 +94,8 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 			_, err := c.store.CreateWorkspace(ctx, name)
 			return err
 		},
-		List: func(ctx context.Context) ([]string, error) {
-			infos, err := c.store.Workspaces(ctx)
-			names := make([]string, len(infos))
-			for i, w := range infos {
-				names[i] = w.Name
-			}
-			return names, err
-		},
+		List:   c.workspaceNames,
+		Record: c.audit.Record,
 		Logger: c.log,
 	})
 	if err != nil {
@@ -241,7 +242,7 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 		sources[name] = api.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule,
 			Next: func() time.Time { return s.runner.Next(time.Now()) }}
 	}
-	calls := api.New(api.Config{Version: version, Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Schemas: c.schemas, FilterLimits: c.config.Server.Filter.limits(), Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Lifetime: lifetime, Logger: c.log})
+	calls := api.New(api.Config{Version: version, Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Schemas: c.schemas, FilterLimits: c.config.Server.Filter.limits(), Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Audit: c.audit, Lifetime: lifetime, Logger: c.log})
 	oauth := api.NewOAuth(api.OAuthConfig{Accounts: c.accounts, BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Logger: c.log})
 
 	// No http.ServeMux: it would redirect the doubled slashes that some clients send.

@@ -60,6 +60,8 @@ after its end unless --data says where.`,
 func demoConfig(data string) *Config {
 	config := defaultConfig()
 	config.Store.URL = "bolt:" + filepath.Join(data, "rollcall.db")
+	config.Secrets.Keyring = filepath.Join(data, "keyring.json")
+	config.Audit.Keyring = filepath.Join(data, "audit-keyring.json")
 	s := &SourceConfig{}
 	s.setDefaults(demoSource)
 	s.Type, s.Path = "ldif", "demodata/directory.ldif"

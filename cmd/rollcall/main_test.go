@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,12 +26,33 @@ const asProgram = "ROLLCALL_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) == "" {
-		os.Exit(m.Run())
+		os.Exit(tested(m))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// tested runs the tests with a keyring for the audits of servers, which is not among the sources.
+func tested(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "rollcall-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	os.Setenv(keyringVariable, filepath.Join(dir, "audit.json"))
+	return m.Run()
+}
+
+const keyringVariable = "ROLLCALL_AUDIT_KEYRING"
+
+// keyringOf is a keyring for the servers of one test on one store, beside that.
+func keyringOf(t *testing.T, storeURL string) string {
+	test, _, _ := strings.Cut(t.Name(), "/")
+	sum := sha256.Sum256([]byte(test + storeURL))
+	return os.Getenv(keyringVariable) + hex.EncodeToString(sum[:8])
 }
 
 const testToken = "a-bootstrap-token-of-the-tests-long-enough"
@@ -77,7 +100,7 @@ func (s *served) checkStore(config string) {
 func (s *served) start() {
 	s.t.Helper()
 	cmd := exec.Command(os.Args[0], s.args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1", "ROLLCALL_BOOTSTRAP_TOKEN="+testToken)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "ROLLCALL_BOOTSTRAP_TOKEN="+testToken, keyringVariable+"="+keyringOf(s.t, s.storeURL))
 	s.proc = testserver.StartCommand(s.t, s.log, cmd)
 	s.proc.WaitTCP(s.t, s.opsPort)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {

@@ -222,6 +222,7 @@ func (s *server) run(ctx context.Context) error {
 		wait.Go(func() { w.Watch(s.lifetime) })
 	}
 	wait.Go(func() { core.store.KeepTidy(s.lifetime) })
+	wait.Go(func() { core.audit.Run(s.lifetime) })
 	s.schedule(&wait)
 	if s.api != nil {
 		wait.Go(func() { core.countResources(s.lifetime) })

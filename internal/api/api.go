@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"rollcall/account"
+	"rollcall/internal/audit"
 	"rollcall/internal/events"
 	"rollcall/internal/schemas"
 	"rollcall/scim"
@@ -53,6 +54,8 @@ type Config struct {
 	// Backup writes everything that is kept as the answer, or nothing and an error; nil for no such
 	// call.
 	Backup func(ctx context.Context, w http.ResponseWriter) error
+	// Audit is the audit of every workspace; nil for no calls about it.
+	Audit *audit.Log
 	// Events are the streams of events; nil for none, and no calls about them.
 	Events *events.Transmitter
 	// Lifetime ends when the process is told to stop: runs that were asked for end with it,
@@ -115,7 +118,7 @@ func (a *api) serve(rt *route) http.Handler {
 			id = scim.NewID()
 		}
 		w.Header().Set("X-Request-Id", id)
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+		r = r.WithContext(scim.WithRequestID(r.Context(), id))
 		w.Header().Set("Cache-Control", "no-store")
 		defer a.recover(w, r)
 		if !rt.open {
@@ -175,12 +178,7 @@ func (a *api) recover(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-type requestKey struct{}
-
-func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(requestKey{}).(string)
-	return id
-}
+func requestID(r *http.Request) string { return scim.RequestIDFrom(r.Context()) }
 
 // workspaceOf is the workspace of a call: the token's, or "default" for a token of all.
 func workspaceOf(r *http.Request) string {

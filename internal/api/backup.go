@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"rollcall/account"
 	"rollcall/scim"
 )
 
@@ -10,6 +11,9 @@ import (
 func (a *api) backup(r *http.Request) (int, any, error) {
 	if actor := scim.ActorFrom(r.Context()); actor.Workspace != "" || !actor.All {
 		return 0, nil, scim.Errorf(scim.ErrForbidden, "a backup holds every workspace: it takes the bootstrap token")
+	}
+	if err := a.Accounts.Note(r.Context(), account.SystemAudit, account.AuditEvent{Type: "backup.taken"}); err != nil {
+		return 0, nil, err
 	}
 	return 0, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := a.Backup(r.Context(), w); err != nil {

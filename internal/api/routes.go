@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rollcall/account"
+	"rollcall/internal/audit"
 	"rollcall/internal/events"
 	"rollcall/internal/schemas"
 	"rollcall/scim"
@@ -74,14 +75,14 @@ func (a *api) routes() []route {
 	return slices.Concat(
 		a.loginRoutes(), a.ssoRoutes(), a.sessionRoutes(), a.accountRoutes(), a.invitationRoutes(), a.secretRoutes(), a.workspaceRoutes(),
 		a.tokenRoutes(), a.clientRoutes(), a.sourceRoutes(), a.runRoutes(), a.feedRoutes(), a.deletedRoutes(),
-		a.schemaRoutes(), a.eventRoutes(), a.storeRoutes(), a.documentRoutes(),
+		a.schemaRoutes(), a.eventRoutes(), a.auditRoutes(), a.storeRoutes(), a.documentRoutes(),
 	)
 }
 
 // everything is the API with all that a configuration may leave out.
 func everything() *api {
 	return &api{Config: Config{
-		Schemas: &schemas.Registry{}, Events: &events.Transmitter{},
+		Schemas: &schemas.Registry{}, Events: &events.Transmitter{}, Audit: &audit.Log{},
 		Explain: func(context.Context, string, *scim.Query, string) (any, error) { return nil, nil },
 		Backup:  func(context.Context, http.ResponseWriter) error { return nil },
 	}}

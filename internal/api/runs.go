@@ -34,13 +34,13 @@ func (a *api) runRoutes() []route {
 			about: "List the changes of a plan."},
 		{method: "POST", path: "/sync/runs/{id}/cancel", call: a.cancelRun, needs: run, status: 200, also: 202, out: dirsync.Report{}, fails: fails(scim.ErrVersionMismatch),
 			about: "Tell a run to stop: 200 where it has ended, 202 where it is about to."},
-		{method: "POST", path: "/sync/plans/{id}/apply", call: a.order(Runner.Apply), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
+		{method: "POST", path: "/sync/plans/{id}/apply", call: a.order("applied", Runner.Apply), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
 			about: "Apply a plan, and answer when that is over."},
-		{method: "POST", path: "/sync/plans/{id}/approve", call: a.order(Runner.Approve), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
+		{method: "POST", path: "/sync/plans/{id}/approve", call: a.order("approved", Runner.Approve), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
 			about: "Apply a plan that the guard blocks."},
-		{method: "POST", path: "/sync/runs/{id}/approve", call: a.order(Runner.Approve), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
+		{method: "POST", path: "/sync/runs/{id}/approve", call: a.order("approved", Runner.Approve), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
 			about: "Apply the plan of a run that the guard blocked."},
-		{method: "POST", path: "/sync/runs/{id}/undo", call: a.order(Runner.Undo), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
+		{method: "POST", path: "/sync/runs/{id}/undo", call: a.order("undone", Runner.Undo), needs: run, long: true, status: 201, out: dirsync.Report{}, fails: busy,
 			about: "Take a run back."},
 	}
 }
@@ -146,10 +146,13 @@ func (a *api) listRunChanges(r *http.Request) (int, any, error) {
 }
 
 // order tells a runner to do something about a plan or run, and answers when that is over.
-func (a *api) order(do func(r Runner, ctx context.Context, id string) (*dirsync.Report, error)) handler {
+func (a *api) order(verb string, do func(r Runner, ctx context.Context, id string) (*dirsync.Report, error)) handler {
 	return func(r *http.Request) (int, any, error) {
 		s, of, err := a.run(r)
 		if err != nil {
+			return 0, nil, err
+		}
+		if err := a.Accounts.Note(r.Context(), s.Workspace, account.AuditEvent{Type: "sync." + verb, Detail: map[string]any{"run": of.ID}}); err != nil {
 			return 0, nil, err
 		}
 		ctx, done := a.detach(r.Context())

@@ -124,6 +124,9 @@ func (a *api) runSource(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := a.Accounts.Note(r.Context(), s.Workspace, account.AuditEvent{Type: "sync.started", Detail: map[string]any{"source": r.PathValue("source")}}); err != nil {
+		return 0, nil, err
+	}
 	ctx, done := a.detach(r.Context())
 	defer done()
 	report, err := s.Runner.Run(ctx, dirsync.Manual)
