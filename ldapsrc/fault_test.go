@@ -33,6 +33,7 @@ type wire struct {
 	stall   atomic.Bool  // at the limit: go silent, rather than close
 	request func([]byte) // sees every request; may be nil
 	answer  func(request []byte) []byte
+	reply   func([]byte) // may change what the server sends of a connection; may be nil
 }
 
 func startWire(t testing.TB, target string) *wire {
@@ -100,6 +101,9 @@ func (w *wire) serve(ctx context.Context, client net.Conn, target string) {
 		}
 		passed += int64(n)
 		w.total.Add(int64(n))
+		if w.reply != nil {
+			w.reply(buf[:n])
+		}
 		client.Write(buf[:n])
 		if cut && w.stall.Load() {
 			io.Copy(io.Discard, server)

@@ -50,6 +50,7 @@ func TestFollowAD(t *testing.T) {
 			{"a member less", modify("CN=all"+people, func(m *ldap.ModifyRequest) { m.Delete("member", []string{u(1)}) })},
 		}
 	}
+	t.Run("ranges", func(t *testing.T) { checkRanges(t, src) })
 	t.Run("DirSync", func(t *testing.T) {
 		m := follow(t, src, FollowAuto)
 		if _, ok := m.f.track.way.(*dirSync); !ok {

@@ -214,6 +214,8 @@ func (m *mapper) load(raw *rawEntry) {
 		}
 		r, ok := parseRange(string(option))
 		switch {
+		case ok && m.ranges[slot].given:
+			m.join(slot, a.values, r)
 		case ok:
 			m.values[slot], m.ranges[slot] = a.values, r
 		case slices.Contains(m.members, slot):
@@ -221,6 +223,17 @@ func (m *mapper) load(raw *rawEntry) {
 		}
 		// Any other option (a language, ";binary") is another attribute: RFC 4512 §2.5.2.
 	}
+}
+
+// join adds the next range of an attribute that came in several.
+func (m *mapper) join(slot int, values [][]byte, r valueRange) {
+	has := &m.ranges[slot]
+	if r.bad || has.bad || has.next == 0 || r.first != has.next {
+		has.bad = true
+		return
+	}
+	has.next = r.next
+	m.values[slot] = append(slices.Clip(m.values[slot]), values...)
 }
 
 // parseRange reads "range=0-1499" and the last one, "range=1500-*".

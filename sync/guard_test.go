@@ -38,10 +38,41 @@ func TestJudge(t *testing.T) {
 		{name: "the source disables eleven", users: TypeCount{Seen: 100, Present: 100}, plan: Plan{DisabledBySource: 11}, blocked: "users disabled by the source"},
 		{name: "too few users", users: TypeCount{Seen: 99}, guard: func(g *Guard) { g.MinUsers = 100 }, blocked: "users"},
 		{name: "just enough users", users: TypeCount{Seen: 100}, guard: func(g *Guard) { g.MinUsers = 100 }},
-		{name: "creations are no changes", users: TypeCount{Seen: 5, Present: 1}, plan: Plan{Changes: make5(), Planned: Tally{Created: 4}},
+		{name: "creations are no changes", users: TypeCount{Seen: 5, Present: 1}, plan: Plan{Changes: of(5, Update, "User"), Planned: Tally{Created: 4}},
 			guard: func(g *Guard) { g.MaxChanges = &Limit{Count: 1} }},
-		{name: "changes", users: TypeCount{Seen: 5, Present: 5}, plan: Plan{Changes: make5()},
+		{name: "changes", users: TypeCount{Seen: 5, Present: 5}, plan: Plan{Changes: of(5, Update, "User")},
 			guard: func(g *Guard) { g.MaxChanges = &Limit{Count: 4} }, blocked: "changes"},
+		{name: "ten of twenty deleted", users: TypeCount{Seen: 10, Gone: 20}, plan: Plan{Changes: of(10, Delete, "User")}},
+		{name: "eleven of twenty deleted", users: TypeCount{Seen: 10, Gone: 20}, plan: Plan{Changes: of(11, Delete, "User")}, blocked: "deleted users"},
+		{name: "eleven groups deleted", users: TypeCount{Seen: 10}, groups: TypeCount{Seen: 10, Gone: 20}, plan: Plan{Changes: of(11, Delete, "Group")}, blocked: "deleted groups"},
+		{name: "deleted, by max_delete", users: TypeCount{Seen: 10, Gone: 20}, plan: Plan{Changes: of(3, Delete, "User")},
+			guard: func(g *Guard) { g.Deleted = Limit{Count: 2} }, blocked: "deleted users"},
+		{name: "deleted, by the limit of users", users: TypeCount{Seen: 10, Gone: 20}, plan: Plan{Changes: of(3, Delete, "User")},
+			guard: func(g *Guard) { g.Users.Delete = &Limit{Count: 2} }, blocked: "deleted users"},
+		{name: "deleted, by the limit of groups", users: TypeCount{Seen: 10, Gone: 20}, plan: Plan{Changes: of(3, Delete, "User")},
+			guard: func(g *Guard) { g.Groups.Delete = &Limit{Count: 2} }},
+		{name: "created users", users: TypeCount{Seen: 10, Present: 5}, plan: Plan{Changes: of(3, Create, "User")},
+			guard: func(g *Guard) { g.Users.Create = &Limit{Count: 2} }, blocked: "created users"},
+		{name: "created users, by a share", users: TypeCount{Seen: 10, Present: 100}, plan: Plan{Changes: of(3, Create, "User")},
+			guard: func(g *Guard) { g.Users.Create = &Limit{Count: 2, Percent: 3} }},
+		{name: "created groups", users: TypeCount{Seen: 10}, groups: TypeCount{Seen: 10, Present: 5}, plan: Plan{Changes: of(3, Create, "Group")},
+			guard: func(g *Guard) { g.Groups.Create = &Limit{Count: 2} }, blocked: "created groups"},
+		{name: "created in a first run", users: TypeCount{Seen: 10}, plan: Plan{Changes: of(3, Create, "User")},
+			guard: func(g *Guard) { g.Users.Create = &Limit{Count: 2} }},
+		{name: "changed users", users: TypeCount{Seen: 10, Present: 10}, plan: Plan{Changes: append(of(2, Update, "User"), of(1, Enable, "User")...)},
+			guard: func(g *Guard) { g.Users.Change = &Limit{Count: 2} }, blocked: "changed users"},
+		{name: "changed groups", users: TypeCount{Seen: 10}, groups: TypeCount{Seen: 10, Present: 10}, plan: Plan{Changes: of(3, Members, "Group")},
+			guard: func(g *Guard) { g.Groups.Change = &Limit{Count: 2} }, blocked: "changed groups"},
+		{name: "changed groups, and a limit of users", users: TypeCount{Seen: 10}, groups: TypeCount{Seen: 10, Present: 10}, plan: Plan{Changes: of(3, Members, "Group")},
+			guard: func(g *Guard) { g.Users.Change = &Limit{Count: 2} }},
+		{name: "disabled users", users: TypeCount{Seen: 10, Present: 10}, plan: Plan{Changes: of(3, Disable, "User")},
+			guard: func(g *Guard) { g.Users.Disable = &Limit{Count: 2} }, blocked: "disabled users"},
+		{name: "just as many disabled", users: TypeCount{Seen: 10, Present: 10}, plan: Plan{Changes: of(2, Disable, "User")},
+			guard: func(g *Guard) { g.Users.Disable = &Limit{Count: 2} }},
+		{name: "missing users, by their own limit", users: TypeCount{Seen: 10, Present: 20, Missing: 3},
+			guard: func(g *Guard) { g.Users.Missing = &Limit{Count: 2} }, blocked: "missing users"},
+		{name: "missing groups, by their own limit", users: TypeCount{Seen: 10}, groups: TypeCount{Seen: 5, Present: 20, Missing: 15},
+			guard: func(g *Guard) { g.Groups.Missing = &Limit{Count: 15} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := DefaultPolicy().Guard
@@ -64,10 +95,11 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func make5() []*Change {
+// of is so many changes.
+func of(n int, action Action, typ string) []*Change {
 	var list []*Change
-	for i := range 5 {
-		list = append(list, &Change{Action: Update, Type: "User", ID: fmt.Sprint(i)})
+	for i := range n {
+		list = append(list, &Change{Action: action, Type: typ, ID: fmt.Sprint(i)})
 	}
 	return list
 }
