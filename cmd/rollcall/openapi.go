@@ -11,7 +11,7 @@ import (
 func (c *cli) openapiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "openapi", Short: "Print the OpenAPI document of /api/v1", Args: noArgs,
-		Long:    "Print the OpenAPI 3.1 document of /api/v1: every call, what it takes and what it answers. A server has it at /api/v1/openapi.json.",
+		Long:    "Print the OpenAPI 3.1 document of /api/v1: every call, what it takes and what it answers. A server\nhas it at /api/v1/openapi.json.",
 		Example: `  rollcall openapi > rollcall.openapi.json`,
 		RunE: func(*cobra.Command, []string) error {
 			text, err := api.OpenAPI(version)

@@ -19,15 +19,27 @@ var transferTypes = []transferType{{"User", "Users", "userName"}, {"Group", "Gro
 
 type transferType struct{ name, endpoint, key string }
 
+// here is the configuration file that commands find by themselves.
+const here = "default"
+
 func (c *cli) exportCommand() *cobra.Command {
 	var workspace, typ string
+	var config string
 	cmd := &cobra.Command{
-		Use: "export", Short: "Write users and groups as JSON lines, or users as CSV", Args: noArgs,
+		Use: "export", Short: "Write users and groups as JSON lines, users as CSV, or what apply reads", Args: noArgs,
 		Long: `Write every user, then every group with its members, to stdout: one resource of SCIM a line, as
-import reads them. With -o csv, users alone in the columns of import.`,
+import reads them. With -o csv, users alone in the columns of import. With --config no people but
+workspaces, their settings and groups, clients and sources, as apply reads them.`,
 		Example: `  rollcall export > people.jsonl
-  rollcall export -o csv > people.csv`,
+  rollcall export -o csv > people.csv
+  rollcall export --config > site.yaml && rollcall apply -f site.yaml --dry-run --exit-code`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if config != "" {
+				if config != here {
+					c.configFile = config
+				}
+				return c.exportConfig(cmd.Context(), workspace)
+			}
 			client, done, err := c.dial(cmd.Context())
 			if err != nil {
 				return err
@@ -54,6 +66,15 @@ import reads them. With -o csv, users alone in the columns of import.`,
 	}
 	cmd.Flags().StringVar(&workspace, "workspace", "", "workspace (default: the token's)")
 	cmd.Flags().StringVar(&typ, "type", "", "User or Group alone")
+	// It stands in front of the flag of all commands, which names the same file.
+	cmd.Flags().StringVar(&config, "config", "", "what apply reads instead: workspaces, settings, groups, and the clients and sources of `FILE`")
+	cmd.Flags().Lookup("config").NoOptDefVal = here
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 && config == here {
+			return usagef("write --config=FILE for what apply reads, and for people ROLLCALL_CONFIG=FILE and no --config")
+		}
+		return noArgs(cmd, args)
+	}
 	return cmd
 }
 

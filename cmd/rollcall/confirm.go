@@ -1,0 +1,37 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// yesFlag is how a script agrees to what a person would be asked.
+func yesFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("yes", false, "do it without asking")
+}
+
+// confirm asks a person to type a word before something that does not come back. Without a terminal
+// it wants --yes.
+func (c *cli) confirm(yes bool, what, word string) error {
+	if yes {
+		return nil
+	}
+	f, ok := c.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return usagef("%s. Give --yes if that is what you want", what)
+	}
+	fmt.Fprintf(c.stderr, "%s. Type %s to go on: ", what, word)
+	if c.lines == nil {
+		c.lines = bufio.NewReader(c.stdin)
+	}
+	line, err := c.lines.ReadString('\n')
+	if err != nil || strings.TrimSpace(line) != word {
+		return &exitError{exitFailed, "that was not " + word + ": nothing was changed"}
+	}
+	return nil
+}
