@@ -18,9 +18,9 @@ import (
 
 // fakeKV is a scim.KV in memory.
 type fakeKV struct {
-	mu   sync.Mutex // guards data
-	data map[string][]byte
-	gets int
+	mu         sync.Mutex // guards data
+	data       map[string][]byte
+	gets, puts int
 }
 
 func (k *fakeKV) Get(_ context.Context, key string) ([]byte, error) {
@@ -37,6 +37,7 @@ func (k *fakeKV) Get(_ context.Context, key string) ([]byte, error) {
 func (k *fakeKV) Put(_ context.Context, key string, value, old []byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.puts++
 	if old != nil && !bytes.Equal(k.data[key], old) {
 		return scim.ErrVersionMismatch
 	}

@@ -59,12 +59,15 @@ func (d *Directory) LogIn(ctx context.Context, l Login) (*LoggedIn, error) {
 		if stored != nil {
 			noteLogin(ctx, w.kv(loginsSpace), stored.ID, d.now(), false)
 		} else { // the same work, so that it takes the same time
-			noteLogin(ctx, d.state.KV("nobody"), "nobody", d.now(), false)
+			noteLogin(ctx, w.kv("nobody"), "nobody", d.now(), false)
 		}
 		// A name that nobody has is not told: now and then it is a password.
 		if err := d.Note(ctx, l.Workspace, loginEvent(eventLoginFailed, stored, l.Addr)); err != nil {
 			return nil, err
 		}
+	}
+	if errors.Is(err, errQueueFull) {
+		return nil, errors.Join(err, paid.back(ctx))
 	}
 	if err != nil {
 		return nil, err
@@ -83,31 +86,52 @@ func (d *Directory) LogIn(ctx context.Context, l Login) (*LoggedIn, error) {
 	return in, nil
 }
 
-// findAccount finds whom a name or e-mail address means; nil for nobody, or for more than one.
+// findAccount finds whom a name or e-mail address means, and in which workspace; nil for nobody, or for
+// more than one. It looks the same way for whoever there is not, so that it takes the same time: by
+// name, by address where the name may be one, and in the default workspace for one that there is not.
 func (d *Directory) findAccount(ctx context.Context, workspace, name string) (*Workspace, *scim.Stored, error) {
 	w, err := d.Workspace(ctx, workspace)
-	if errors.Is(err, scim.ErrNotFound) || err == nil && (name == "" || len(name) > maxUserName) {
-		return nil, nil, nil
+	nowhere := errors.Is(err, scim.ErrNotFound)
+	if nowhere {
+		w, err = d.Workspace(ctx, "default")
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err := w.store.Lookup(ctx, "User", "userName", name, scim.With{})
-	if err == nil || !errors.Is(err, scim.ErrNotFound) {
-		return w, found, err
-	}
-	if !strings.Contains(name, "@") {
+	if name == "" || len(name) > maxUserName {
 		return w, nil, nil
 	}
-	filter, err := scim.ParseFilter("emails.value eq " + string(scim.AppendJSON(nil, name)))
+	found, err := w.store.Lookup(ctx, "User", "userName", name, scim.With{})
+	if err != nil && !errors.Is(err, scim.ErrNotFound) {
+		return nil, nil, err
+	}
+	byAddress, err := w.findByAddress(ctx, name)
 	if err != nil {
-		return w, nil, nil //nolint:nilerr // no address
+		return nil, nil, err
+	}
+	if nowhere {
+		return w, nil, nil
+	}
+	if found == nil {
+		found = byAddress
+	}
+	return w, found, nil
+}
+
+// findByAddress finds the account that alone has an e-mail address; nil for none or several.
+func (w *Workspace) findByAddress(ctx context.Context, address string) (*scim.Stored, error) {
+	if !strings.Contains(address, "@") {
+		return nil, nil
+	}
+	filter, err := scim.ParseFilter("emails.value eq " + string(scim.AppendJSON(nil, address)))
+	if err != nil {
+		return nil, nil //nolint:nilerr // no address
 	}
 	page, err := w.store.Query(ctx, &scim.Query{Types: []string{"User"}, Filter: filter, Start: 1, Count: 2})
 	if err != nil || len(page.Resources) != 1 {
-		return w, nil, err
+		return nil, err
 	}
-	return w, page.Resources[0], nil
+	return page.Resources[0], nil
 }
 
 const maxUserName = 1024
@@ -148,11 +172,16 @@ func (d *Directory) prove(ctx context.Context, stored *scim.Stored, password str
 	if who != nil && source == "local" {
 		hash = who.Password
 	}
+	done, err := d.hasher.take(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	elsewhere := make(chan error, 1)
 	if source == "ldap" {
 		go func() { elsewhere <- d.askDirectory(ctx, user, password) }()
 	}
-	right, err := d.hasher.verify(ctx, hash, password)
+	right, err := d.hasher.verify(hash, password)
+	done()
 	if source == "ldap" {
 		bound := <-elsewhere
 		if bound != nil && !errors.Is(bound, scim.ErrUnauthenticated) {

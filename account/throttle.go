@@ -142,14 +142,26 @@ func (a *attempt) succeed(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	back := func(v *tries) error {
-		v.Failures, v.Until = max(0, v.Failures-1), time.Time{}
-		return nil
+	return a.refund(ctx, a.address, a.account)
+}
+
+// back gives it back where no password was looked at.
+func (a *attempt) back(ctx context.Context) error { return a.refund(ctx, a.pair, a.address, a.account) }
+
+// refund takes a failure back from those that it was counted for.
+func (a *attempt) refund(ctx context.Context, keys ...string) error {
+	for _, key := range keys {
+		if key == a.account && a.known { // it was not
+			continue
+		}
+		if err := a.t.change(ctx, key, func(v *tries) error {
+			v.Failures, v.Until = max(0, v.Failures-1), time.Time{}
+			return nil
+		}); err != nil {
+			return err
+		}
 	}
-	if err := a.t.change(ctx, a.address, back); err != nil || a.known {
-		return err
-	}
-	return a.t.change(ctx, a.account, back)
+	return nil
 }
 
 func (t *throttle) change(ctx context.Context, key string, change func(*tries) error) error {
