@@ -178,6 +178,9 @@ func (w *Workspace) Query(ctx context.Context, q *scim.Query) (*scim.Page, error
 		}
 	}
 	q, err := w.visible(ctx, q)
+	if err == nil {
+		q, err = w.answerable(ctx, q)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,14 @@ func (w *Workspace) activity(ctx context.Context) (*activity, error) {
 	})
 }
 
+// last is when somebody was last there.
+func (a *activity) last(id string) time.Time {
+	if used := a.used[id]; used.After(a.logins[id].Last) {
+		return used
+	}
+	return a.logins[id].Last
+}
+
 // ShowActivity sets the attributes of the account extension that tell of logins and sessions.
 func (w *Workspace) ShowActivity(ctx context.Context, r *scim.Resource) error {
 	if r.Type != "User" {
@@ -104,17 +112,13 @@ func (w *Workspace) ShowActivity(ctx context.Context, r *scim.Resource) error {
 	}
 	set := func(name string, t time.Time) {
 		if !t.IsZero() {
-			ext[name] = t.UTC().Format("2006-01-02T15:04:05.000Z")
+			ext[name] = stampOf(t)
 		}
 	}
 	l := a.logins[r.ID]
 	set("lastLogin", l.Last)
 	set("lastFailedLogin", l.Failed)
-	last := l.Last
-	if used := a.used[r.ID]; used.After(last) {
-		last = used
-	}
-	set("lastActivity", last)
+	set("lastActivity", a.last(r.ID))
 	ext["activeSessions"] = a.sessions[r.ID]
 	if s.PasswordPolicy.ExpiresAfterDays == 0 || sourceOf(r) != "local" {
 		return nil

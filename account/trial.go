@@ -78,9 +78,7 @@ func (w *Workspace) PutTrial(ctx context.Context, id string, grantedOn, expiresO
 	return trialOf(r, w.dir.now()), nil
 }
 
-func dateTime(milli int64) string {
-	return time.UnixMilli(milli).UTC().Format("2006-01-02T15:04:05.000Z")
-}
+func dateTime(milli int64) string { return stampOf(time.UnixMilli(milli)) }
 
 // over tells whether an account is out because its trial has ended. An administrator never is: whoever
 // may set the end of a trial could take the last one away.

@@ -67,6 +67,11 @@ func (b *binder) bind(n *node) (*test, error) {
 		return b.values(n)
 	case kindTest:
 		return b.test(n)
+	case kindAmong:
+		if err := b.resolve(n.attr, new(Path)); err != nil {
+			return b.lacking(n, err)
+		}
+		return &test{kind: kindAmong, ids: n.ids, others: n.others}, nil
 	}
 	out := &test{kind: n.kind}
 	var err error

@@ -30,6 +30,8 @@ type test struct {
 	kind        nodeKind
 	op          operator
 	left, right *test
+	ids         map[string]bool // of kindAmong
+	others      bool
 
 	source source
 	urn    string     // of the extension that attr is in
@@ -123,6 +125,8 @@ func (e *evaluation) holds(t *test, element any) bool {
 		return !e.holds(t.left, element)
 	case kindValues:
 		return e.values(t)
+	case kindAmong:
+		return t.ids[e.ID] != t.others
 	}
 	switch t.source {
 	case fromAttributes:

@@ -41,6 +41,9 @@ type node struct {
 	attr string  // of a test or value path, as written, with its URN
 	sub  string  // behind the brackets of a value path
 	lit  literal // what a test compares with
+	// ids are those of whom a test holds that was settled, or with others of whom alone it does not.
+	ids    map[string]bool
+	others bool
 	// left and right are the sides of and and or. not and a value path have left alone.
 	left, right *node
 }
@@ -53,6 +56,7 @@ const (
 	kindAnd
 	kindOr
 	kindNot
+	kindAmong // a test whose outcome is known by id (Filter.Settle)
 )
 
 type operator uint8

@@ -183,3 +183,51 @@ func FuzzParseFilter(f *testing.F) {
 		}
 	})
 }
+
+func TestFilterSettle(t *testing.T) {
+	user := DefaultModel().Type("User")
+	known := func(p *Path) (map[string]any, any) {
+		if p.Attr.Name != "activeSessions" {
+			return nil, nil
+		}
+		return map[string]any{"a": int64(2), "b": int64(0)}, int64(0)
+	}
+	for text, want := range map[string]string{
+		AccountUserURN + ":activeSessions gt 0":                       "a",
+		AccountUserURN + ":activeSessions eq 0":                       "b c",
+		"not (" + AccountUserURN + ":activeSessions gt 1)":            "b c",
+		AccountUserURN + ":activeSessions gt 0 or id eq \"c\"":        "a c",
+		AccountUserURN + ":activeSessions pr and active eq true":      "a b c",
+		AccountUserURN + ":activeSessions lt 0":                       "",
+		AccountUserURN + ":source eq \"local\" and not (id eq \"a\")": "b",
+		AccountUserURN + ":source ne \"local\"":                       "c",
+	} {
+		f, err := ParseFilter(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settled := f.Settle(user, known).Default(user, AccountUserURN+":source", "local")
+		p, err := settled.Bind(user)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		var got []string
+		for _, id := range []string{"a", "b", "c"} {
+			r := &Resource{Header: Header{Ref: Ref{Type: "User", ID: id}}, Attributes: map[string]any{"active": true}}
+			if id == "c" {
+				r.Attributes[AccountUserURN] = map[string]any{"source": "sso"}
+			}
+			if ok, err := p.Match(&Target{Resource: r, Type: user}); err != nil {
+				t.Fatal(err)
+			} else if ok {
+				got = append(got, id)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s matches %q, want %q", text, got, want)
+		}
+	}
+	if f, _ := ParseFilter(`userName eq "x"`); f.Settle(user, known) != f {
+		t.Error("a filter with nothing to settle is another one")
+	}
+}

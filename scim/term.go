@@ -22,7 +22,10 @@ type Term struct {
 	// Checked attributes have a comparison key of their own: of a value beyond ASCII, eq and
 	// ne cannot be told from its sort key.
 	Checked bool
-	Kind    string // "string", "boolean", "number", "dateTime", or "complex" (whether there is any)
+	// IDs are of a TermAmong those who match, or with Others those who alone do not.
+	IDs    map[string]bool
+	Others bool
+	Kind   string // "string", "boolean", "number", "dateTime", or "complex" (whether there is any)
 
 	test *test
 }
@@ -37,6 +40,7 @@ const (
 	TermAnd
 	TermOr
 	TermNot
+	TermAmong // known by id (Filter.Settle)
 )
 
 // Term is the predicate as a tree.
@@ -52,6 +56,8 @@ func termOf(t *test) *Term {
 		return &Term{Op: TermNot, Left: termOf(t.left)}
 	case kindValues:
 		return elementTerm(t)
+	case kindAmong:
+		return &Term{Op: TermAmong, IDs: t.ids, Others: t.others}
 	}
 	if t.source == fromMembers || t.source == fromGroups {
 		return edgeTerm(t, t)

@@ -82,6 +82,8 @@ func (b *table) explain(t *scim.Term) string {
 		return "not " + b.explain(t.Left)
 	case t.Op == scim.TermElement && b.multiColumn(t.Attr) != nil:
 		return "column " + t.Attr
+	case t.Op == scim.TermAmong:
+		return "ids"
 	case t.Op == scim.TermEdge:
 		return "edges " + t.Attr
 	case t.Op == scim.TermElement:

@@ -44,6 +44,8 @@ func (b *table) eval(t *scim.Term, edges map[*scim.Term]set) answer {
 		}
 	case scim.TermTest:
 		return b.test(t)
+	case scim.TermAmong:
+		return answer{b.among(t), b.empty()}
 	}
 	return b.unknown()
 }
@@ -54,6 +56,20 @@ func (b *table) all() set {
 	s := b.empty()
 	copy(s, b.live)
 	return s
+}
+
+// among is the rows of the ids of a term, or all but those.
+func (b *table) among(t *scim.Term) set {
+	rows := b.empty()
+	for id := range t.IDs {
+		if _, ord, found := b.slot(id); found {
+			rows.add(ord)
+		}
+	}
+	if t.Others {
+		return combine(b.all(), rows, andNot)
+	}
+	return rows
 }
 
 func (b *table) unknown() answer { return answer{b.empty(), b.all()} }

@@ -100,6 +100,57 @@ func TestA10_SessionsAndWhoIsThere(t *testing.T) {
 	})
 }
 
+// TestA10_WhoIsThereByFilter finds accounts by what no record has.
+func TestA10_WhoIsThereByFilter(t *testing.T) {
+	onStores(t, func(t *testing.T, url string) {
+		s := accountServer(t, url)
+		s.user("default", "ada", "")
+		s.makeUser("default", "bob", "")
+		s.plainUser("default", "cy", "") // by single sign-on
+		s.tryLogin("", "bob", "wrong", "")
+		s.want(200, "PUT", "/api/v1/users/"+s.plainUser("default", "dee", "")+"/trial", `{"grantedOn":1,"expiresOn":2}`)
+		s.want(200, "POST", "/api/v1/users/"+s.makeUser("default", "eve", "").id+"/deactivate", "")
+		s.want(200, "PATCH", "/api/v1/settings", `{"passwordPolicy":{"expiresAfterDays":9}}`)
+		time.Sleep(600 * time.Millisecond) // what is worked out is cached
+		const ext = urnAccount + ":"
+		for filter, want := range map[string]string{
+			ext + "activeSessions gt 0":                                  "ada",
+			ext + "activeSessions eq 0":                                  "bob cy dee",
+			ext + "ActiveSessions ge 1 and userName sw \"b\"":            "",
+			"not (" + ext + "activeSessions eq 0) or userName eq \"cy\"": "ada cy",
+			ext + "lastLogin pr":                                         "ada",
+			"not (" + ext + "lastLogin pr)":                              "bob cy dee",
+			ext + "lastLogin gt \"2020-01-01T00:00:00Z\"":                "ada",
+			ext + "lastLogin lt \"2020-01-01T00:00:00Z\"":                "",
+			ext + "lastLogin eq null":                                    "bob cy dee",
+			ext + "lastFailedLogin pr":                                   "bob",
+			ext + "lastActivity pr":                                      "ada",
+			ext + "passwordExpires pr":                                   "ada bob",
+			ext + "inactive eq false":                                    "ada bob cy dee",
+			ext + "inactive eq true":                                     "eve",
+			ext + "inactive ne false":                                    "eve",
+			ext + "source eq \"local\"":                                  "ada bob",
+			ext + "source ne \"local\"":                                  "cy dee",
+			ext + "source pr":                                            "ada bob cy dee",
+			ext + "trial.expired eq true":                                "dee",
+			ext + "trial.valid eq false":                                 "dee",
+			ext + "trial.exists pr":                                      "dee",
+		} {
+			if got := s.found("Users", "userName", "sortBy=userName&"+filtered(filter)); got != want {
+				t.Errorf("%s finds %q, want %q", filter, got, want)
+			}
+		}
+		if a := s.want(200, "GET", "/api/v1/explain?"+filtered(ext+"activeSessions gt 0"), ""); a.body["total"] != 1.0 {
+			t.Errorf("explain of the same = %s", a.text)
+		}
+		if code, out, errs := s.cli("user", "list", "--filter", ext+"activeSessions gt 0"); code != exitDone || !strings.Contains(out, "ada") || strings.Contains(out, "bob") {
+			t.Errorf("rollcall user list of who is there = %d %s%s", code, out, errs)
+		}
+		s.want(400, "GET", "/scim/v2/Users?"+filtered(ext+"activeSessions co 1"), "")
+		s.want(400, "GET", "/scim/v2/Users?"+filtered(ext+"lastLogin gt \"yesterday\""), "")
+	})
+}
+
 func TestA18_EverybodyJoinsPublic(t *testing.T) {
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
