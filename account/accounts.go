@@ -116,19 +116,44 @@ func (w *Workspace) mayMail(ctx context.Context, n NewAccount) error {
 
 // draft reads a SCIM User. Where the workspace says so, a missing userName is the e-mail address.
 func (w *Workspace) draft(s *Settings, body map[string]any) (*scim.Draft, error) {
-	t := w.dir.model(w.name).Type("User")
-	body = maps.Clone(body)
-	named := false
-	for name, v := range body {
-		named = named || strings.EqualFold(name, "userName") && v != nil && v != ""
+	return w.dir.model(w.name).Type("User").Decode(s.nameByMail(body))
+}
+
+// CompleteBody puts into the body of a new resource what the workspace says that is where it is missing: a
+// User's e-mail address as the userName (accounts.md §2).
+func (d *Directory) CompleteBody(ctx context.Context, workspace, typ string, body map[string]any) (map[string]any, error) {
+	if typ != "User" {
+		return body, nil
 	}
-	if !named && s.UserNameFromEmail {
-		r := &scim.Resource{Attributes: map[string]any{"emails": body["emails"]}}
-		if mails := emailsOf(r); len(mails) > 0 {
-			body["userName"] = mails[0]
+	s, err := d.settings(ctx, workspace)
+	if err != nil {
+		return nil, err
+	}
+	return s.nameByMail(body), nil
+}
+
+// nameByMail is a body in which a missing userName is the e-mail address, where the workspace says so.
+func (s *Settings) nameByMail(body map[string]any) map[string]any {
+	if !s.UserNameFromEmail {
+		return body
+	}
+	r := &scim.Resource{Attributes: map[string]any{}}
+	for name, v := range body {
+		switch {
+		case strings.EqualFold(name, "userName") && v != nil && v != "":
+			return body
+		case strings.EqualFold(name, "emails"):
+			r.Attributes["emails"] = v
 		}
 	}
-	return t.Decode(body)
+	address := mailOf(r)
+	if address == "" {
+		return body
+	}
+	body = maps.Clone(body)
+	maps.DeleteFunc(body, func(name string, _ any) bool { return strings.EqualFold(name, "userName") })
+	body["userName"] = address
+	return body
 }
 
 // claimID tells whether an id is that of a person of another workspace, whom the actor may bring here.

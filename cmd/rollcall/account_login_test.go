@@ -73,6 +73,46 @@ func TestA01_LoginByPassword(t *testing.T) {
 	})
 }
 
+// TestA01_EmailAsUserName: where a workspace says so, an account that is made without a userName is called
+// by its e-mail address, whoever makes it; and an address that one account alone has logs in.
+func TestA01_EmailAsUserName(t *testing.T) {
+	onStores(t, func(t *testing.T, url string) {
+		s := accountServer(t, url)
+		s.workspace("lab", "pysyft")
+		user := func(who, mails string) string {
+			return fmt.Sprintf(`{"displayName":%q,"emails":[%s],"password":%q}`, who, mails, goodPassword)
+		}
+		one := func(mail string) string { return fmt.Sprintf(`{"value":%q}`, mail) }
+		named := func(a answer, want string) {
+			t.Helper()
+			if a.body["userName"] != want {
+				t.Errorf("an account without a userName = %d %s, want %s", a.code, a.text, want)
+			}
+		}
+		named(s.want(201, "POST", "/w/lab/scim/v2/Users", user("Ada", one("other@example.com")+`,{"value":"ada@example.com","primary":true}`)), "ada@example.com")
+		named(s.want(201, "POST", "/w/lab/scim/v2/Users", `{"USERNAME":"","Emails":[`+one("bob@example.com")+`],"displayName":"Bob","password":"`+goodPassword+`"}`), "bob@example.com")
+		named(s.want(201, "POST", "/api/v1/users?workspace=lab", `{"user":`+user("Cy", one("cy@example.com"))+`}`), "cy@example.com")
+		bulk := s.want(200, "POST", "/w/lab/scim/v2/Bulk", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[{"method":"POST","path":"/Users","bulkId":"b","data":`+user("Dee", one("dee@example.com"))+`}]}`)
+		if !strings.Contains(bulk.text, `"status":"201"`) {
+			t.Errorf("a bulk that makes an account without a userName = %s", bulk.text)
+		}
+		s.want(400, "POST", "/w/lab/scim/v2/Users", `{"displayName":"Nobody","password":"`+goodPassword+`"}`)
+		s.want(409, "POST", "/w/lab/scim/v2/Users", user("Ada again", one("ada@example.com")))
+		s.want(400, "POST", "/scim/v2/Users", user("Elsewhere", one("eve@example.com"))) // only where the workspace says so
+
+		s.want(201, "POST", "/w/lab/scim/v2/Users", `{"userName":"eve","displayName":"Eve","emails":[`+one("shared@example.com")+`],"password":"`+goodPassword+`"}`)
+		for who, want := range map[string]int{"dee@example.com": 200, "other@example.com": 200, "shared@example.com": 200, "eve": 200} {
+			if a := s.tryLogin("lab", who, goodPassword, ""); a.code != want {
+				t.Errorf("login as %s = %d %s, want %d", who, a.code, a.text, want)
+			}
+		}
+		s.want(201, "POST", "/w/lab/scim/v2/Users", `{"userName":"fay","displayName":"Fay","emails":[`+one("shared@example.com")+`],"password":"`+goodPassword+`"}`)
+		if a := s.tryLogin("lab", "shared@example.com", goodPassword, "192.0.2.9"); a.code != 401 {
+			t.Errorf("login by an address that two have = %d, want 401", a.code)
+		}
+	})
+}
+
 // TestA01_Throttled: guesses are slowed down for who makes them, and for nobody else.
 func TestA01_Throttled(t *testing.T) {
 	onStores(t, func(t *testing.T, url string) {

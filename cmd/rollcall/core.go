@@ -227,7 +227,7 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 			return opened(c.accounts.Workspace(ctx, name))
 		},
 		Auth: auth, OAuth2: true, Basic: c.config.basicIsOn(), BaseURL: c.config.Server.BaseURL, TrustedProxies: c.config.Server.TrustedProxies,
-		Policy: c.policy, Quirk: c.metrics.Quirk, Observe: c.observeSCIM, Computed: c.accounts.ShowComputed,
+		Policy: c.policy, Quirk: c.metrics.Quirk, Observe: c.observeSCIM, Computed: c.accounts.ShowComputed, Complete: c.accounts.CompleteBody,
 		CursorKey: cursors, Logger: c.log, Limits: scimhttp.Limits{Filter: c.config.Server.Filter.limits()},
 	})
 	if err != nil {

@@ -128,7 +128,7 @@ func (b *bulkRun) perform(op *bulkOp) error {
 		body = fillBody(op.data, b.created)
 	}
 	if op.method == http.MethodPost {
-		draft, err := x.decode(body)
+		draft, err := x.newDraft(body)
 		if err != nil {
 			return err
 		}

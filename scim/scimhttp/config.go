@@ -37,6 +37,8 @@ type Config struct {
 	EventURIs []string
 	// Policy gives the settings of the client that calls; nil is the zero Policy for all.
 	Policy func(*scim.Actor) Policy
+	// Complete is what a workspace puts into the body of a new resource before it is read; nil for nothing.
+	Complete func(ctx context.Context, workspace, typ string, body map[string]any) (map[string]any, error)
 	// Computed sets the attributes of a resource that are worked out for those who ask for
 	// them by name (scim.Attribute.Computed, returned "request"); nil where there are none.
 	Computed func(ctx context.Context, workspace string, r *scim.Resource) error

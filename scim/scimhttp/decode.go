@@ -122,11 +122,22 @@ func (x *exchange) checkMedia() error {
 	return nil
 }
 
-// draft reads the body of a POST or PUT.
+// draft reads the body of a PUT.
 func (x *exchange) draft() (*scim.Draft, error) {
 	body, err := x.object()
 	if err != nil {
 		return nil, err
+	}
+	return x.decode(body)
+}
+
+// newDraft reads the body of a POST.
+func (x *exchange) newDraft(body map[string]any) (*scim.Draft, error) {
+	if x.h.cfg.Complete != nil {
+		var err error
+		if body, err = x.h.cfg.Complete(x.ctx, x.workspace, x.typ.Name, body); err != nil {
+			return nil, err
+		}
 	}
 	return x.decode(body)
 }

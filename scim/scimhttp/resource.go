@@ -89,7 +89,11 @@ func (x *exchange) create() error {
 	if err != nil {
 		return err
 	}
-	draft, err := x.draft()
+	body, err := x.object()
+	if err != nil {
+		return err
+	}
+	draft, err := x.newDraft(body)
 	if err != nil {
 		return err
 	}
