@@ -27,14 +27,7 @@ func TestFollowAD(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := ldap.DialURL(s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	if err := a.Bind(s.AdminDN, s.Password); err != nil {
-		t.Fatal(err)
-	}
+	a := bound(t, s.URL, s.AdminDN, s.Password)
 	person := func(name string) func(*ldap.Conn) error {
 		return addEntry("CN="+name+people, "objectClass: user", "cn: "+name, "sAMAccountName: "+name, "userPrincipalName: "+name+"@ad.test", "userAccountControl: 544")
 	}
@@ -94,14 +87,7 @@ func TestFollow389(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := ldap.DialURL(s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	if err := a.Bind(s.AdminDN, s.Password); err != nil {
-		t.Fatal(err)
-	}
+	a := bound(t, s.URL, s.AdminDN, s.Password)
 	m := follow(t, src, FollowAuto)
 	if _, ok := m.f.track.way.(*timestamp); !ok {
 		t.Fatalf("the way is %T, want timestamp", m.f.track.way)

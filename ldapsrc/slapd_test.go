@@ -105,12 +105,18 @@ func (r result) expect(t testing.TB, users, groups int) {
 
 func admin(t testing.TB, s *testserver.Slapd, dn string) *ldap.Conn {
 	t.Helper()
-	c, err := ldap.DialURL(s.URL)
+	return bound(t, s.URL, dn, s.Password)
+}
+
+// bound is a connection by which a test changes a directory.
+func bound(t testing.TB, url, dn, password string) *ldap.Conn {
+	t.Helper()
+	c, err := ldap.DialURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.Bind(dn, s.Password); err != nil {
+	if err := c.Bind(dn, password); err != nil {
 		t.Fatal(err)
 	}
 	return c

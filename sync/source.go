@@ -4,7 +4,7 @@
 //
 // Its name shadows the standard library's: import it as dirsync.
 //
-// Start with Entry and Source, then plan.go (pure), guard.go (pure), and Runner, which
+// Start with Entry and Source, then planner.go (pure), guard.go (pure), and Runner, which
 // does one run at a time.
 package sync
 
