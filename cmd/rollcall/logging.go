@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,32 +47,54 @@ type idHandler struct {
 // Enabled implements slog.Handler.
 func (h *idHandler) Enabled(ctx context.Context, l slog.Level) bool { return h.next.Enabled(ctx, l) }
 
-// Handle implements slog.Handler.
+// Handle implements slog.Handler. A line to which there is nothing to add and in which there is nothing
+// to mask, as those of requests are, is passed on as it is.
 func (h *idHandler) Handle(ctx context.Context, r slog.Record) error {
-	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
-	present := map[string]bool{}
+	var present [len(idKeys)]bool
+	masks := false
 	r.Attrs(func(a slog.Attr) bool {
-		present[a.Key] = true
-		out.AddAttrs(h.masked(a))
+		if i := slices.Index(idKeys[:], a.Key); i >= 0 {
+			present[i] = true
+		}
+		masks = masks || h.mask != nil && h.mask.hides(a)
 		return true
 	})
-	add := func(key, value string) {
-		if value != "" && !present[key] && !h.has[key] {
-			out.AddAttrs(slog.String(key, value))
+	var room [len(idKeys)]slog.Attr
+	added := room[:0]
+	add := func(key int, value string) {
+		if name := idKeys[key]; value != "" && !present[key] && !h.has[name] {
+			added = append(added, slog.String(name, value))
 		}
 	}
 	if a := scim.ActorFrom(ctx); a != nil {
-		id := "request_id"
+		id := keyRequest
 		if a.Kind == "source" {
-			id = "run_id"
+			id = keyRun
 		}
 		add(id, a.RequestID)
-		add("workspace", a.Workspace)
-		add("client", a.Client)
+		add(keyWorkspace, a.Workspace)
+		add(keyClient, a.Client)
 	}
-	add("trace_id", ops.TraceID(ctx))
+	add(keyTrace, ops.TraceID(ctx))
+	if !masks && len(added) == 0 {
+		return h.next.Handle(ctx, r)
+	}
+	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool { out.AddAttrs(h.masked(a)); return true })
+	out.AddAttrs(added...)
 	return h.next.Handle(ctx, out)
 }
+
+// idKeys are the keys of what idHandler adds.
+var idKeys = [...]string{keyRequest: "request_id", keyRun: "run_id", keyWorkspace: "workspace", keyClient: "client", keyTrace: "trace_id"}
+
+const (
+	keyRequest = iota
+	keyRun
+	keyWorkspace
+	keyClient
+	keyTrace
+)
 
 // WithAttrs implements slog.Handler.
 func (h *idHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -125,6 +148,17 @@ var (
 	firstRDN   = regexp.MustCompile(`(?i)\b((?:uid|cn|mail|sn|userPrincipalName|sAMAccountName)=)((?:[^,\\"]|\\.)+)(,\s*[a-z]+=)`)
 	personKeys = map[string]bool{"user": true, "user_name": true, "userName": true, "email": true, "display_name": true, "person": true}
 )
+
+// hides tells whether there may be something in an attribute to mask.
+func (m *mask) hides(a slog.Attr) bool {
+	switch a.Value.Kind() {
+	case slog.KindString:
+		return personKeys[a.Key] || strings.ContainsAny(a.Value.String(), "@=")
+	case slog.KindAny, slog.KindLogValuer:
+		return true
+	}
+	return false
+}
 
 func (m *mask) text(key, value string) string {
 	if personKeys[key] {
