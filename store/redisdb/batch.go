@@ -3,14 +3,16 @@ package redisdb
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// batcher sends the requests of many callers together. Some are under way at a time; who comes
-// meanwhile waits in line, and all who wait go out in one pipeline when one has come back. A
+// batcher sends the requests of many callers together. One is under way at a time; who comes
+// meanwhile waits in line, and all who wait go out in one pipeline when it has come back. A
 // caller alone goes at once, so that nobody waits for company; many spare both sides most of
-// the system calls that a request costs.
+// the system calls that a request costs. Where the one under way takes long, the next to come
+// takes off beside it, with all who wait: one connection that is stuck holds up nobody for long.
 //
 // It is a hook of the client, the outermost: the others see one request for each round trip.
 type batcher struct {
@@ -18,6 +20,7 @@ type batcher struct {
 
 	mu     sync.Mutex // guards what follows
 	flying int
+	off    time.Time // when the last one took off
 	queue  []*ticket
 }
 
@@ -31,9 +34,10 @@ type ticket struct {
 }
 
 const (
-	maxFlying = 2  // requests or batches under way
-	maxBatch  = 64 // requests in a batch
-	maxFew    = 4  // commands of a request that may go with others
+	maxFlying = 4                // requests or batches under way
+	patience  = time.Millisecond // how long others wait for the one under way
+	maxBatch  = 64               // requests in a batch
+	maxFew    = 4                // commands of a request that may go with others
 )
 
 // batched are the commands that may go with others: short ones, that do not depend on their
@@ -72,17 +76,35 @@ func (b *batcher) do(ctx context.Context, cmds []redis.Cmder, alone func() error
 	if _, limited := ctx.Deadline(); limited || ctx.Value(batch{}) != nil || !mayBatch(cmds) {
 		return alone()
 	}
+	t := &ticket{cmds: cmds}
+	now := time.Now()
 	b.mu.Lock()
-	if b.flying < maxFlying {
+	if b.flying == 0 || b.flying < maxFlying && now.Sub(b.off) > patience {
 		b.flying++
+		together := b.next(now, t)
 		b.mu.Unlock()
+		if len(together) > 1 {
+			return b.lead(ctx, together)
+		}
 		defer b.land()
 		return alone()
 	}
-	t := &ticket{cmds, make(chan []*ticket, 1)}
+	t.wake = make(chan []*ticket, 1)
 	b.queue = append(b.queue, t)
 	b.mu.Unlock()
 	return b.wait(ctx, t)
+}
+
+// next takes a batch out of the line, behind those that are given. The lock is held.
+func (b *batcher) next(now time.Time, first ...*ticket) []*ticket {
+	b.off = now
+	n := min(len(b.queue), maxBatch-len(first))
+	if n == 0 {
+		return first
+	}
+	together := append(first, b.queue[:n]...)
+	b.queue = append([]*ticket(nil), b.queue[n:]...)
+	return together
 }
 
 // wait waits for the answer, or executes the batch.
@@ -99,10 +121,15 @@ func (b *batcher) wait(ctx context.Context, t *ticket) error {
 	if together == nil {
 		return t.err()
 	}
+	return b.lead(ctx, together)
+}
+
+// lead executes a batch, and lands.
+func (b *batcher) lead(ctx context.Context, together []*ticket) error {
 	defer b.land()
 	cmds := make([]redis.Cmder, 0, 2*len(together))
-	for _, other := range together {
-		cmds = append(cmds, other.cmds...)
+	for _, t := range together {
+		cmds = append(cmds, t.cmds...)
 	}
 	pipe := b.pipeline()
 	_ = pipe.BatchProcess(ctx, cmds...)
@@ -110,7 +137,7 @@ func (b *batcher) wait(ctx context.Context, t *ticket) error {
 	for _, other := range together[1:] {
 		other.wake <- nil
 	}
-	return t.err()
+	return together[0].err()
 }
 
 // err is the first error of the commands.
@@ -140,12 +167,10 @@ func (b *batcher) leave(t *ticket) bool {
 func (b *batcher) land() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := min(len(b.queue), maxBatch)
-	if n == 0 {
+	together := b.next(time.Now())
+	if len(together) == 0 {
 		b.flying--
 		return
 	}
-	together := b.queue[:n:n]
-	b.queue = append([]*ticket(nil), b.queue[n:]...)
 	together[0].wake <- together
 }

@@ -55,7 +55,7 @@ func (r *slowRedis) answer(cmds ...redis.Cmder) error {
 func TestBatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(slowRedis)
-		client := redis.NewClient(&redis.Options{Addr: "nowhere"})
+		client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 		defer client.Close()
 		b := &batcher{pipeline: client.Pipeline}
 		client.AddHook(b)
@@ -77,6 +77,7 @@ func TestBatcher(t *testing.T) {
 		}
 		for i := range maxFlying {
 			go func() { _ = get(fmt.Sprint("first", i)) }()
+			time.Sleep(2 * patience) // the one before takes long
 		}
 		synctest.Wait()
 		var odd, even atomic.Int64
@@ -123,6 +124,20 @@ func TestBatcher(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		if n := r.alone.Load() - before; n != 10 {
 			t.Errorf("%d of 10 went alone at once", n)
+		}
+		// Who comes when the one under way takes long takes off beside it, with who waits.
+		time.Sleep(10 * time.Second)
+		alone, together := r.alone.Load(), r.together.Load()
+		for _, key := range []string{"slow", "waits"} {
+			go func() { _ = get(key) }()
+			synctest.Wait()
+		}
+		time.Sleep(2 * patience)
+		go func() { _ = get("late") }()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if r.alone.Load() != alone+1 || r.together.Load() != together+1 {
+			t.Errorf("%d went alone and %d batches together, want 1 and 1", r.alone.Load()-alone, r.together.Load()-together)
 		}
 		if b.flying != 0 || len(b.queue) != 0 {
 			t.Errorf("%d are under way and %d in line behind them all", b.flying, len(b.queue))

@@ -70,7 +70,11 @@ func (b *Backend) Read(ctx context.Context, ws string, refs []scim.Ref, groups b
 
 // member reads one record with its groups.
 func (b *Backend) member(ctx context.Context, ws string, ref scim.Ref) (store.Raw, error) {
-	row, err := b.eval(ctx, memberScript, []string{recordKey(ws, ref), stagedKey(ws), kvKey(ws, store.NamesSpace)}, prefix(ws), ref.String()).Slice()
+	keys := []string{recordKey(ws, ref), stagedKey(ws), kvKey(ws, store.NamesSpace), edgesKey(ws, store.Groups, ref)}
+	row, err := b.eval(ctx, memberScript, keys).Slice()
+	if err == nil && len(row) == 1 {
+		row, err = b.eval(ctx, stagedScript, keys[:3], prefix(ws), ref.String()).Slice()
+	}
 	if err != nil {
 		return store.Raw{}, failed(ctx, "read", err)
 	}

@@ -56,6 +56,8 @@ var (
 	followLua string
 	//go:embed member.lua
 	memberLua string
+	//go:embed staged.lua
+	stagedLua string
 	//go:embed overlay.lua
 	overlayLua string
 	//go:embed edges.lua
@@ -76,7 +78,8 @@ var (
 	commitScript  = redis.NewScript(commitLua)
 	findScript    = redis.NewScript(overlayLua + findLua)
 	followScript  = redis.NewScript(followLua)
-	memberScript  = redis.NewScript(overlayLua + memberLua)
+	memberScript  = redis.NewScript(memberLua)
+	stagedScript  = redis.NewScript(overlayLua + stagedLua)
 	rewriteScript = redis.NewScript(rewriteLua)
 	edgesScript   = redis.NewScript(overlayLua + edgesLua)
 	hasScript     = redis.NewScript(overlayLua + hasLua)
