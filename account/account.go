@@ -46,6 +46,10 @@ type Config struct {
 	Keyring string
 	// Breached are passwords that nobody may choose; nil for none.
 	Breached map[string]bool
+	// Erasers take away what others keep about a person who is erased.
+	Erasers []Eraser
+	// Sum is a keyed hash, the same for ever, from which nobody reads what it is of; nil for none.
+	Sum func(text string) (string, error)
 	// Record has the audit keep an event; nil for no audit.
 	Record func(ctx context.Context, workspace string, e AuditEvent) error
 	// Mail is how mail is sent; nil for not at all.
@@ -89,6 +93,8 @@ type Directory struct {
 	providers  map[string]*provider // by name; not changed once built
 	sso        scim.KV              // logins by them that were begun
 	ssoSwept   atomic.Int64
+	eraseMore  []Eraser
+	sum        func(text string) (string, error)
 	record     func(ctx context.Context, workspace string, e AuditEvent) error
 
 	settingsKV    scim.KV
@@ -113,7 +119,7 @@ func New(c Config) (*Directory, error) {
 	}
 	d.tokens = newTokens(c.State, d.now)
 	d.tokens.live, d.keys = d.live, &keyring{path: c.Keyring, setting: "secrets.keyring"}
-	d.record = c.Record
+	d.record, d.eraseMore, d.sum = c.Record, c.Erasers, c.Sum
 	d.state, d.create, d.list, d.breached = c.State, c.Create, c.List, c.Breached
 	d.people, d.numbers, d.hasher = newPeople(c.State, d.now), newNumbers(c.State, d.now), newHasher()
 	d.sessions, d.subjects, d.throttle = newSessions(c.State, d.now), newCache[*subject](d.now), newThrottle(c.State, d.now)

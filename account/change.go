@@ -60,6 +60,9 @@ func (w *Workspace) begin(ctx context.Context, c *scim.Commit) (*change, error) 
 			c.Put.Owner = ch.actor.Owner()
 		}
 	}
+	if err := ch.checkErased(ctx); err != nil {
+		return nil, err
+	}
 	return ch, w.holdAuthority(ctx, c)
 }
 

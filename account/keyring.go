@@ -165,6 +165,16 @@ func (k *keyring) key(id string) (ringKey, error) {
 	return ringKey{}, ringError(fmt.Errorf("%s has no key %s", k.path, id))
 }
 
+// oldest is the key that the file was made with.
+func (k *keyring) oldest() (ringKey, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.load(); err != nil {
+		return ringKey{}, err
+	}
+	return k.keys[0], nil
+}
+
 // aead is the cipher of a key for secrets: AES-256-GCM with a nonce of its own for each.
 func (k *ringKey) aead() (cipher.AEAD, error) {
 	derived, err := hkdf.Key(sha256.New, k.Key, nil, "rollcall secrets v1", 32)

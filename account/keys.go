@@ -2,7 +2,9 @@ package account
 
 import (
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"time"
 )
 
@@ -35,3 +37,19 @@ func (k *Keyring) Key(id, purpose string) ([]byte, error) {
 
 // Add makes a new key, which is the newest from now on, and returns its id.
 func (k *Keyring) Add(now time.Time) (string, error) { return k.ring.add(now) }
+
+// Sum is a keyed hash of a text, by the oldest key: it stays the same, and who does not have the key
+// cannot find out by trying what it is of.
+func (k *Keyring) Sum(text string) (string, error) {
+	first, err := k.ring.oldest()
+	if err != nil {
+		return "", err
+	}
+	key, err := hkdf.Key(sha256.New, first.Key, nil, "rollcall sums v1", 32)
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
+	return hex.EncodeToString(mac.Sum(nil)), nil
+}

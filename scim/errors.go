@@ -39,6 +39,8 @@ var (
 	// ErrPasswordExpired is a login that is right, with a password whose time is over.
 	ErrPasswordExpired = errors.New("password expired")
 	ErrCorrupt         = errors.New("corrupt") // what was stored cannot be read
+	// ErrErased is a source that would make somebody anew who was erased.
+	ErrErased = fmt.Errorf("erased: %w", ErrForbidden)
 )
 
 // Error is an error whose Detail is meant for the client. Kind is one of the

@@ -235,6 +235,14 @@ func (a *applier) refuse(c *Change, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.lose(c, reason)
+	if errors.Is(err, scim.ErrErased) { // the report shall not know them again
+		if a.report.erased == nil {
+			a.report.erased = map[string]bool{}
+		}
+		a.report.erased[c.ExternalID] = true
+		a.report.problem(Problem{DN: erased, ID: c.ExternalID, Kind: "refused", Reason: reason, Remedy: "Everybody else was brought in."})
+		return
+	}
 	a.report.problem(Problem{DN: c.DN, ID: c.ExternalID, Kind: "refused", Reason: reason,
 		Remedy: "The rest was applied. The change is tried again with every run of everything until it succeeds."})
 }

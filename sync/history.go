@@ -72,6 +72,7 @@ func (h *history) prune(ctx context.Context, newestFirst []*Report, keep int) er
 
 // put keeps a report, the whole of it before its summary.
 func (h *history) put(ctx context.Context, r *Report) error {
+	eraseChanges(r.Changes, func(c *Change) bool { return r.erased[c.ExternalID] })
 	text, err := json.Marshal(r)
 	if err == nil {
 		err = putPacked(ctx, h.reports(), r.ID, text)

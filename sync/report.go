@@ -96,6 +96,8 @@ type Report struct {
 	Missing     []Missing `json:"missing,omitempty"`
 	Moved       []Moved   `json:"moved,omitempty"`
 	MovedCount  int       `json:"movedCount,omitempty"`
+
+	erased map[string]bool // externalIds of people who were erased: nothing is told of them
 }
 
 // Tally counts changes.

@@ -29,7 +29,7 @@ func (c *cli) accountCommands() []*cobra.Command {
 		c.userCreateCommand(), c.userGroupsCommand(), c.userRoleCommand(),
 		c.userActiveCommand("disable NAME", "Lock a user out: sessions end, tokens are suspended", false),
 		c.userActiveCommand("enable NAME", "Let a disabled user in again", true),
-		c.userStateCommand("deactivate NAME", "Take a user offline: kept, and shown in no list"), c.userActivateCommand(),
+		c.userStateCommand("deactivate NAME", "Take a user offline: kept, and shown in no list"), c.userEraseCommand(), c.userActivateCommand(),
 		c.userDeleteCommand(), c.userWhyCommand(), c.userMatrixCommand(),
 	}
 }

@@ -100,6 +100,7 @@ func apiMatrix() []matrixRow {
 		{method: "PUT", path: "/api/v1/users/{id}/groups", body: `{"groups":[]}`, needs: p(account.GroupsUpdate)},
 		{method: "POST", path: "/api/v1/users/{id}/deactivate", needs: p(u), never: true, writes: true},
 		{method: "POST", path: "/api/v1/users/{id}/activate", needs: p(u), writes: false, ok: bad},
+		{method: "POST", path: "/api/v1/users/{id}/erase", needs: p(account.UsersDelete), never: true, writes: true},
 		{method: "POST", path: "/api/v1/activate", body: `{"userName":"nobody"}`, needs: p(u), ok: missing},
 		{method: "GET", path: "/api/v1/users/{id}/leases", needs: leases},
 		{method: "POST", path: "/api/v1/users/{id}/leases", body: `{"application":"a","ttlSeconds":1}`, needs: leases},

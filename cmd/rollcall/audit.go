@@ -47,3 +47,21 @@ func (c *core) workspaceNames(ctx context.Context) ([]string, error) {
 	}
 	return names, err
 }
+
+// eraseAudit takes a person out of the audit of a workspace.
+func (c *core) eraseAudit(ctx context.Context, who account.Erased) error {
+	return c.audit.Erase(ctx, who.Workspace, scim.Ref{Type: "User", ID: who.ID})
+}
+
+// eraseRuns takes a person out of what is kept of the runs of a workspace's sources.
+func (c *core) eraseRuns(ctx context.Context, who account.Erased) error {
+	for name, s := range c.sources {
+		if s.Workspace != who.Workspace {
+			continue
+		}
+		if err := s.runner.Erase(ctx, who.ID, who.ExternalIDs["source:"+name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

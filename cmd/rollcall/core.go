@@ -95,7 +95,7 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 			return err
 		},
 		List:   c.workspaceNames,
-		Record: c.audit.Record,
+		Record: c.audit.Record, Sum: c.audit.Keys.Sum, Erasers: []account.Eraser{c.eraseRuns, c.eraseAudit},
 		Logger: c.log,
 	})
 	if err != nil {

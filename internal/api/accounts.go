@@ -21,6 +21,8 @@ func (a *api) accountRoutes() []route {
 			about: "Take an account offline: hidden from lists, kept for audit."},
 		{method: "POST", path: "/users/{id}/activate", call: a.changeUser((*account.Workspace).Activate), needs: mayUpdate, query: where, status: 200, out: user{}, fails: changing,
 			about: "Bring an account back that was taken offline."},
+		{method: "POST", path: "/users/{id}/erase", call: a.eraseUser, needs: needs(account.UsersDelete), long: true, query: where, status: 204, fails: fails(scim.ErrNotFound, scim.ErrLastAdministrator, scim.ErrVersionMismatch),
+			about: "Erase everything personal of somebody for good: account, what can be restored of it, its changes, secrets, sessions, and what the audit tells."},
 		{method: "POST", path: "/activate", call: a.activateNamed, needs: mayUpdate, query: where, in: named{}, status: 200, out: user{}, fails: append(fails(scim.ErrNotFound), changing...),
 			about: "Bring an account back that was taken offline, by its userName."},
 		{method: "GET", path: "/users/{id}/leases", call: a.listLeases, needs: leases, query: where, status: 200, out: listed[account.Lease]{"leases"},
@@ -233,4 +235,14 @@ func (a *api) changeUser(change func(*account.Workspace, context.Context, string
 		s, err := change(w, r.Context(), r.PathValue("id"))
 		return a.shown(r, http.StatusOK, s, err)
 	}
+}
+
+func (a *api) eraseUser(r *http.Request) (int, any, error) {
+	w, err := a.workspace(r, "")
+	if err != nil {
+		return 0, nil, err
+	}
+	ctx, done := a.detach(r.Context()) // who goes away does not break it off
+	defer done()
+	return http.StatusNoContent, nil, w.Erase(ctx, r.PathValue("id"))
 }
