@@ -66,20 +66,27 @@ func (l *loader) checkServer() {
 }
 
 func (l *loader) checkListen(path, address string) bool {
+	if l.broken[path] {
+		return false
+	}
+	hint, ok := checkAddress(address)
+	if !ok {
+		l.bad(path, hint, "%s is no address", quote(address))
+	}
+	return ok
+}
+
+// checkAddress tells whether something can listen there, and if not how to write it.
+func checkAddress(address string) (hint string, ok bool) {
 	host, port, err := net.SplitHostPort(address)
 	_, numberErr := strconv.ParseUint(port, 10, 16)
-	switch {
-	case l.broken[path]:
-		return false
-	case err == nil && numberErr == nil && !strings.ContainsAny(host, " /"):
-		return true
+	if err == nil && numberErr == nil && !strings.ContainsAny(host, " /") {
+		return "", true
 	}
-	hint := "Write HOST:PORT, or :PORT for every interface"
 	if n, err := strconv.ParseUint(address, 10, 16); err == nil {
-		hint = fmt.Sprintf(`Write ":%d" for every interface, "127.0.0.1:%d" for this machine alone`, n, n)
+		return fmt.Sprintf(`Write ":%d" for every interface, "127.0.0.1:%d" for this machine alone`, n, n), false
 	}
-	l.bad(path, hint, "%s is no address", quote(address))
-	return false
+	return "Write HOST:PORT, or :PORT for every interface", false
 }
 
 func (l *loader) checkBaseURL() {

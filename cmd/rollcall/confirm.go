@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"strings"
@@ -26,10 +25,7 @@ func (c *cli) confirm(yes bool, what, word string) error {
 		return usagef("%s. Give --yes if that is what you want", what)
 	}
 	fmt.Fprintf(c.stderr, "%s. Type %s to go on: ", what, word)
-	if c.lines == nil {
-		c.lines = bufio.NewReader(c.stdin)
-	}
-	line, err := c.lines.ReadString('\n')
+	line, err := c.readLine()
 	if err != nil || strings.TrimSpace(line) != word {
 		return &exitError{exitFailed, "that was not " + word + ": nothing was changed"}
 	}

@@ -38,6 +38,11 @@ after its end unless --data says where.`,
 		Example: `  rollcall demo
   rollcall demo --data ./demo --listen 127.0.0.1:8081`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for flag, address := range map[string]string{"--listen": listen, "--ops-listen": opsListen} {
+				if hint, ok := checkAddress(address); !ok {
+					return usagef("%s: %q is no address. %s", flag, address, hint)
+				}
+			}
 			if data == "" {
 				dir, err := os.MkdirTemp("", "rollcall-demo-")
 				if err != nil {

@@ -221,12 +221,21 @@ func (c *cli) readSecret(what string) (string, error) {
 		fmt.Fprintln(c.stderr)
 		return string(text), err
 	}
+	line, err := c.readLine()
+	if err != nil {
+		return "", usagef("%s: give it at a terminal, or as a line of the input", strings.ToLower(what))
+	}
+	return line, nil
+}
+
+// readLine is the next line of the input.
+func (c *cli) readLine() (string, error) {
 	if c.lines == nil {
 		c.lines = bufio.NewReader(c.stdin)
 	}
 	line, err := c.lines.ReadString('\n')
 	if err != nil && (!errors.Is(err, io.EOF) || line == "") {
-		return "", usagef("%s: give it at a terminal, or as a line of the input", strings.ToLower(what))
+		return "", err
 	}
 	return strings.TrimRight(line, "\r\n"), nil
 }

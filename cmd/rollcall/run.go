@@ -28,7 +28,11 @@ type cli struct {
 
 // run is the whole program: arguments in, exit code out.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	c := &cli{environ: environ, stdin: os.Stdin, stdout: stdout, stderr: stderr}
+	return runInput(ctx, args, environ, os.Stdin, stdout, stderr)
+}
+
+func runInput(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := &cli{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -70,6 +74,7 @@ func (c *cli) root() *cobra.Command {
 		c.tokenCommand(), c.schemaCommand(), c.eventsCommand(), c.clientCommand(), c.fsckCommand(), c.storeCommand(), c.deletedCommand(), c.configCommand(), c.openapiCommand(), c.versionCommand(), c.healthcheckCommand(), c.simulateCommand())
 	root.AddCommand(c.peopleCommands()...)
 	root.AddCommand(c.operateCommands()...)
+	c.addQuestions(root)
 	return root
 }
 

@@ -132,7 +132,7 @@ Exit codes: 0 done Â· 3 with --dry-run --exit-code where anything would change Â
 		Example: `  rollcall import people.csv --dry-run
   rollcall export | rollcall import - --server https://other.example.com --token "$OTHER"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			items, err := readImport(args[0])
+			items, err := c.readImport(args[0])
 			if err != nil {
 				return err
 			}
@@ -351,9 +351,9 @@ func same(have, want any) bool {
 }
 
 // openImport opens the file, or stdin.
-func openImport(path string) (io.ReadCloser, error) {
+func (c *cli) openImport(path string) (io.ReadCloser, error) {
 	if path == "-" {
-		return os.Stdin, nil
+		return io.NopCloser(c.stdin), nil
 	}
 	f, err := os.Open(path)
 	if err != nil {

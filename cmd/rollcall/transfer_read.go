@@ -18,8 +18,8 @@ import (
 const maxImportLine = 64 << 20
 
 // readImport reads a file of JSON lines or CSV. What is wrong with a line is an item's error.
-func readImport(path string) ([]importItem, error) {
-	f, err := openImport(path)
+func (c *cli) readImport(path string) ([]importItem, error) {
+	f, err := c.openImport(path)
 	if err != nil {
 		return nil, err
 	}
