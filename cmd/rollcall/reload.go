@@ -29,7 +29,7 @@ type reloader struct {
 }
 
 // reloadable are the settings that a running server takes over. The others need a restart.
-var reloadable = []string{"logging.level", "clients", "sources", "ownership", "sso"}
+var reloadable = []string{"logging.level", "clients", "sources", "ownership", "sso", "accounts"}
 
 func isReloadable(key string) bool {
 	return slices.ContainsFunc(reloadable, func(r string) bool { return key == r || strings.HasPrefix(key, r+".") })
@@ -121,7 +121,7 @@ func (s *server) takeOver(config *Config, wait *sync.WaitGroup) error {
 	old := s.core
 	merged := *old.config
 	merged.Logging.Level = config.Logging.Level
-	merged.Clients, merged.Sources, merged.Ownership, merged.SSO = config.Clients, config.Sources, config.Ownership, config.SSO
+	merged.Clients, merged.Sources, merged.Ownership, merged.SSO, merged.Accounts = config.Clients, config.Sources, config.Ownership, config.SSO, config.Accounts
 	c := *old
 	c.config, c.sources, c.accounts = &merged, map[string]*source{}, nil
 	for name, src := range old.sources {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,11 +62,23 @@ func TestReload(t *testing.T) {
 	eventually(t, "the provider, which does not answer, is there", func() bool {
 		return s.as("", "GET", "/api/v1/login/sso/company", "").code == 503
 	})
+	breached := filepath.Join(t.TempDir(), "breached.txt")
+	write(t, breached, "an old favourite\n", 0o600)
+	change("accounts: {breached_passwords: " + breached + "}\nsecrets: {keyring: " + breached + ".keyring}\n")
+	tries := 0
+	refused := func(password string) bool {
+		tries++
+		return s.as("Bearer "+testToken, "POST", "/scim/v2/Users", fmt.Sprintf(`{"userName":"try%d","password":%q}`, tries, password)).code == 400
+	}
+	eventually(t, "a password of the list is refused", func() bool { return refused("an old favourite") })
+	write(t, breached, "another old favourite\n", 0o600)
+	s.proc.Signal(syscall.SIGHUP) // the list itself is read anew
+	eventually(t, "a password of the new list is refused", func() bool { return refused("another old favourite") })
 	if !strings.Contains(s.metrics(), "rollcall_config_last_reload_successful 1\n") {
 		t.Error("the good configuration is not counted")
 	}
 	log := readFileT(t, s.log)
-	for _, want := range []string{`clients.okta.patch_response: 200 → 204`, `clients.legacy.basic.password: redacted → redacted`, `"settings":["server.pprof"]`, `Did you mean \"patch_response\"?`} {
+	for _, want := range []string{`clients.okta.patch_response: 200 → 204`, `clients.legacy.basic.password: redacted → redacted`, `"settings":["server.pprof"]`, `"settings":["secrets.keyring"]`, `Did you mean \"patch_response\"?`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log does not have %s:\n%s", want, log)
 		}
