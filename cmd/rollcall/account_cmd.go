@@ -26,7 +26,7 @@ func (c *cli) peopleCommands() []*cobra.Command {
 // accountCommands are those of `rollcall user` beside list and show.
 func (c *cli) accountCommands() []*cobra.Command {
 	return []*cobra.Command{
-		c.userCreateCommand(), c.userGroupsCommand(), c.userRoleCommand(),
+		c.userCreateCommand(), c.userUpdateCommand(), c.userGroupsCommand(), c.userRoleCommand(),
 		c.userActiveCommand("disable NAME", "Lock a user out: sessions end, tokens are suspended", false),
 		c.userActiveCommand("enable NAME", "Let a disabled user in again", true),
 		c.userStateCommand("deactivate NAME", "Take a user offline: kept, and shown in no list"), c.userEraseCommand(), c.userActivateCommand(),

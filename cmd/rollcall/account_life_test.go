@@ -68,7 +68,7 @@ func TestA05_CreateListFindUpdateDelete(t *testing.T) {
 		if code != exitDone {
 			t.Fatalf("rollcall user create = %d %s", code, errs)
 		}
-		for _, args := range [][]string{{"user", "groups", "eve", "Engineering"}, {"user", "show", "eve"}, {"user", "list"}, {"user", "delete", "eve"}} {
+		for _, args := range [][]string{{"user", "groups", "eve", "Engineering"}, {"user", "update", "eve", "title=Countess", "phoneNumbers=[{\"value\":\"+44 1\"}]"}, {"user", "show", "eve"}, {"user", "list"}, {"user", "delete", "eve"}} {
 			if code, _, errs := s.cli(append(args, "--workspace", "lab")...); code != exitDone {
 				t.Errorf("rollcall %v = %d %s", args, code, errs)
 			}
@@ -104,6 +104,22 @@ func TestA12_PreferencesAndProperties(t *testing.T) {
 		}
 		if a := set(ada, "/scim/v2/Me", "preferences", `[{"name":"colour","value":"perhaps"}]`); a.code != 200 {
 			t.Errorf("another preference = %d %s", a.code, a.text)
+		}
+		for _, c := range []struct {
+			token, name, value string
+			code               int
+		}{
+			{ada.token, "me", "properties=[{\"name\":\"a\",\"value\":\"b\"}]", exitDone}, {ada.token, "me", "notificationsEnabled=false", exitDone},
+			{ada.token, "me", "preferences=", exitDone}, {ada.token, "me", "adminProperties=[{\"name\":\"a\",\"value\":\"b\"}]", exitFailed},
+			{boss.token, "ada", "adminProperties=[{\"name\":\"a\",\"value\":\"b\"}]", exitDone}, {ada.token, "me", "properties", exitUsage},
+		} {
+			if code, _, errs := s.program(c.token, "", "user", "update", c.name, c.value); code != c.code {
+				t.Errorf("rollcall user update %s %s = %d %s, want %d", c.name, c.value, code, errs, c.code)
+			}
+		}
+		ext := ada.want(200, "GET", "/scim/v2/Me", "").body[urnAccount].(map[string]any)
+		if ext["preferences"] != nil || ext["notificationsEnabled"] != false || len(ext["properties"].([]any)) != 1 {
+			t.Errorf("after rollcall user update: %v", ext)
 		}
 	})
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +55,15 @@ func TestA06_OwnAccount(t *testing.T) {
 			t.Errorf("PUT /Me = %s", after.text)
 		}
 		ada.want(403, "DELETE", "/scim/v2/Me", "")
+		if code, _, errs := s.program(ada.token, "", "user", "update", "me", "displayName=Lady Ada", "nickName="); code != exitDone {
+			t.Errorf("rollcall user update me = %d %s", code, errs)
+		}
+		if a := ada.want(200, "GET", "/scim/v2/Me", ""); a.body["displayName"] != "Lady Ada" {
+			t.Errorf("after rollcall user update me: %s", a.text)
+		}
+		if code, _, errs := s.program(ada.token, "", "user", "update", "me", "title=Boss"); code != exitFailed || !strings.Contains(errs, "title") {
+			t.Errorf("rollcall user update of what is not theirs = %d %s", code, errs)
+		}
 	})
 }
 
@@ -168,12 +179,66 @@ func TestA18_EverybodyJoinsPublic(t *testing.T) {
 				t.Errorf("number of %s = %v, want %d", name, n, i+1)
 			}
 		}
-		// Passwords expire: what an old one opens can set a new one and nothing else.
-		s.want(200, "PATCH", "/api/v1/settings?workspace=lab", `{"passwordPolicy":{"expiresAfterDays":1}}`)
-		time.Sleep(600 * time.Millisecond)
-		shown := s.want(200, "GET", "/w/lab/scim/v2/Users?attributes="+urnAccount+":passwordExpires", "")
+		if code, out, errs := s.cli("user", "list", "--workspace", "lab", "-o", "json"); code != exitDone || strings.Count(out, "Public") < 3 {
+			t.Errorf("rollcall user list = %d %s%s", code, out, errs)
+		}
+	})
+}
+
+// TestA18_PasswordExpires: an old password opens a session that sets a new one, and can do nothing else.
+func TestA18_PasswordExpires(t *testing.T) {
+	onStores(t, func(t *testing.T, url string) {
+		core, h := openServerCore(t, url, "")
+		server := httptest.NewServer(asDocumented(t, h))
+		t.Cleanup(server.Close)
+		s := &served{t: t, base: server.URL, storeURL: url}
+		ada := s.user("default", "ada", "")
+		s.want(200, "PATCH", "/api/v1/settings", `{"passwordPolicy":{"expiresAfterDays":1}}`)
+		people := core.store.State().KV("persons")
+		old, err := people.Get(t.Context(), ada.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var person map[string]any
+		if err := json.Unmarshal(old, &person); err != nil {
+			t.Fatal(err)
+		}
+		person["passwordSet"] = time.Now().AddDate(0, 0, -2)
+		aged, err := json.Marshal(person)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := people.Put(t.Context(), ada.id, aged, old); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(600 * time.Millisecond) // settings are cached
+		shown := s.want(200, "GET", "/scim/v2/Users?attributes="+urnAccount+":passwordExpires", "")
 		if !strings.Contains(shown.text, "passwordExpires") {
 			t.Errorf("passwordExpires is not shown: %s", shown.text)
+		}
+		a := s.tryLogin("", "ada", goodPassword, "")
+		token, _ := a.body["token"].(string)
+		if a.code != 403 || a.body["type"] != "urn:rollcall:problem:password-expired" || token == "" {
+			t.Fatalf("login with a password that has expired = %d %s", a.code, a.text)
+		}
+		if a := s.tryLogin("", "ada", "wrong", "192.0.2.1"); a.code != 401 || strings.Contains(a.text, "expired") {
+			t.Errorf("login with a wrong password = %d %s", a.code, a.text)
+		}
+		late := *ada
+		late.token = token
+		for _, c := range [][2]string{{"GET", "/scim/v2/Me"}, {"GET", "/scim/v2/Users"}, {"GET", "/api/v1/sessions"}, {"GET", "/api/v1/settings"}, {"POST", "/api/v1/tokens"}, {"GET", "/api/v1/users/" + ada.id + "/secrets"}} {
+			if a := late.do(c[0], c[1], "{}"); a.code != 403 && a.code != 404 {
+				t.Errorf("%s %s with a session for a new password = %d %s", c[0], c[1], a.code, a.text)
+			}
+		}
+		late.want(403, "POST", "/api/v1/password", `{"current":"wrong","new":"a new good password"}`)
+		late.want(400, "POST", "/api/v1/password", `{"current":"`+goodPassword+`","new":"`+goodPassword+`"}`)
+		if code, _, errs := s.program(token, goodPassword+"\na new good password\na new good password\n", "password"); code != exitDone {
+			t.Fatalf("rollcall password = %d %s", code, errs)
+		}
+		late.refusedSoon("the new password")
+		if a := s.tryLogin("", "ada", "a new good password", ""); a.code != 200 {
+			t.Errorf("login with the new password = %d %s", a.code, a.text)
 		}
 	})
 }
