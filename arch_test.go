@@ -26,11 +26,12 @@ var arrows = map[string][]string{
 	"sync":                {"scim"},
 	"ldapsrc":             {"sync", "scim", "ldapsrc/presets"},
 	"ldapsrc/presets":     {},
-	"internal/api":        {"account", "sync", "scim", "internal/audit", "internal/events", "internal/schemas"}, // it translates calls about streams and schemas
-	"internal/audit":      {"account", "scim", "store"},                                                         // account for keyrings and events; store for what a change is, byte by byte
-	"internal/events":     {"account", "scim"},                                                                  // account for the names of permissions
-	"internal/linear":     {},                                                                                   // judges histories of tests, of a store and of a server alike
+	"internal/api":        {"account", "sync", "scim", "internal/audit", "internal/events", "internal/recorder", "internal/schemas"}, // it translates calls about streams and schemas
+	"internal/audit":      {"account", "scim", "store"},                                                                              // account for keyrings and events; store for what a change is, byte by byte
+	"internal/events":     {"account", "scim"},                                                                                       // account for the names of permissions
+	"internal/linear":     {},                                                                                                        // judges histories of tests, of a store and of a server alike
 	"internal/ops":        {},
+	"internal/recorder":   {}, // what it keeps is text
 	"internal/schemas":    {"scim"},
 	"internal/simulate":   {},
 	"console":             {},

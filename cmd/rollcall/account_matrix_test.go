@@ -147,6 +147,7 @@ func apiMatrix() []matrixRow {
 		{method: "GET", path: "/api/v1/explain", needs: p(account.UsersList)},
 		{method: "GET", path: "/api/v1/explain?type=Group", needs: p(account.GroupsRead)},
 		{method: "GET", path: "/api/v1/audit?count=1", needs: p(account.AuditRead)},
+		{method: "GET", path: "/api/v1/requests?limit=1", needs: p(account.AuditRead)},
 		{method: "GET", path: "/api/v1/audit/verify", needs: p(account.AuditRead)},
 		{method: "POST", path: "/api/v1/audit/rotate", needs: p(account.WorkspacesManage)},
 		{method: "GET", path: "/api/v1/backup", needs: nobody}, // the bootstrap token alone

@@ -35,6 +35,7 @@ type Config struct {
 	Accounts  AccountsConfig    `key:"accounts"`
 	Secrets   SecretsConfig     `key:"secrets"`
 	Audit     AuditConfig       `key:"audit"`
+	Requests  RequestsConfig    `key:"requests"`
 }
 
 // SecretsConfig is how secrets of people are kept.
@@ -239,16 +240,17 @@ type ClientConfig struct {
 // defaultConfig is the program without any settings (design.md §2.2).
 func defaultConfig() *Config {
 	return &Config{
-		Server:  ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", Filter: filterDefaults()},
-		Secrets: SecretsConfig{Keyring: "rollcall-keyring.json"},
-		Audit:   auditDefaults(),
-		Store:   StoreConfig{URL: "bolt:rollcall.db", ConfirmTimeout: second, FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep, DeletedKeep: Duration(store.DefaultDeletedKeep)},
-		Logging: LoggingConfig{Level: "info", Format: "auto", PII: "mask"},
-		Sources: map[string]*SourceConfig{},
-		Clients: map[string]*ClientConfig{},
-		SSO:     map[string]*SSOConfig{},
-		Schemas: map[string]*SchemaConfig{},
-		Events:  EventsConfig{GiveUpAfter: 3 * 24 * 60 * 60 * second, Streams: map[string]*StreamConfig{}},
+		Server:   ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", Filter: filterDefaults()},
+		Secrets:  SecretsConfig{Keyring: "rollcall-keyring.json"},
+		Audit:    auditDefaults(),
+		Store:    StoreConfig{URL: "bolt:rollcall.db", ConfirmTimeout: second, FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep, DeletedKeep: Duration(store.DefaultDeletedKeep)},
+		Logging:  LoggingConfig{Level: "info", Format: "auto", PII: "mask"},
+		Requests: requestsDefaults(),
+		Sources:  map[string]*SourceConfig{},
+		Clients:  map[string]*ClientConfig{},
+		SSO:      map[string]*SSOConfig{},
+		Schemas:  map[string]*SchemaConfig{},
+		Events:   EventsConfig{GiveUpAfter: 3 * 24 * 60 * 60 * second, Streams: map[string]*StreamConfig{}},
 	}
 }
 

@@ -36,6 +36,7 @@ func (l *loader) check() {
 	for _, name := range slices.Sorted(maps.Keys(l.config.SSO)) {
 		l.checkSSO("sso."+name+".", l.config.SSO[name])
 	}
+	l.checkRequests()
 	l.checkOwnership()
 	l.checkEvents()
 	if _, err := l.config.Accounts.breached(); err != nil {

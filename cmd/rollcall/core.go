@@ -16,6 +16,7 @@ import (
 	"rollcall/internal/audit"
 	"rollcall/internal/events"
 	"rollcall/internal/ops"
+	"rollcall/internal/recorder"
 	"rollcall/internal/schemas"
 	"rollcall/scim"
 	"rollcall/scim/scimhttp"
@@ -36,6 +37,7 @@ type core struct {
 	metrics  *ops.Metrics
 	tracing  *ops.Tracing // nil for none
 	lastSeen *lastSeen    // clients
+	requests *recorder.Recorder
 	events   *events.Transmitter
 	audit    *audit.Log
 }
@@ -54,7 +56,7 @@ func openCore(ctx context.Context, config *Config, files fs.FS, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	c := &core{config: config, log: log, backend: backend, sources: map[string]*source{}, metrics: ops.NewMetrics(version), lastSeen: new(lastSeen)}
+	c := &core{config: config, log: log, backend: backend, sources: map[string]*source{}, metrics: ops.NewMetrics(version), lastSeen: new(lastSeen), requests: config.Requests.recorder()}
 	c.schemas = c.newRegistry()
 	c.store = store.New(store.Config{Backend: observedBackend{backend, c.metrics}, Logger: log, FeedKeep: uint64(config.Store.FeedKeep), ImageKeep: config.Store.imageKeep(), DeletedKeep: config.Store.deletedKeep(), Model: c.schemas.Load})
 	if err := c.checkStore(ctx); err != nil {
@@ -242,8 +244,10 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 		sources[name] = api.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule,
 			Next: func() time.Time { return s.runner.Next(time.Now()) }}
 	}
-	calls := api.New(api.Config{Version: version, Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Schemas: c.schemas, FilterLimits: c.config.Server.Filter.limits(), Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Audit: c.audit, Lifetime: lifetime, Logger: c.log})
+	calls := api.New(api.Config{Version: version, Requests: c.requests, Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Schemas: c.schemas, FilterLimits: c.config.Server.Filter.limits(), Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Audit: c.audit, Lifetime: lifetime, Logger: c.log})
 	oauth := api.NewOAuth(api.OAuthConfig{Accounts: c.accounts, BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Logger: c.log})
+
+	recorded := c.requests.Handler(scimHandler)
 
 	// No http.ServeMux: it would redirect the doubled slashes that some clients send.
 	return c.observeTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -259,7 +263,7 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 		case path == "/" || path == "/console":
 			http.Redirect(w, r, "/console/", http.StatusFound)
 		default:
-			scimHandler.ServeHTTP(w, r)
+			recorded.ServeHTTP(w, r)
 		}
 	})), nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/internal/ops"
+	"rollcall/internal/recorder"
 	"rollcall/scim"
 	"rollcall/scim/scimhttp"
 	dirsync "rollcall/sync"
@@ -24,6 +25,7 @@ func (c *core) observeSCIM(ctx context.Context, o scimhttp.Observed) {
 	if o.Client != "" && o.Refused == "" {
 		c.lastSeen.note(o.Workspace, o.Client)
 	}
+	recorder.Note(ctx, recorder.Known{Workspace: o.Workspace, Client: o.Client, SCIMType: o.SCIMType})
 	if s := seenIn(ctx); s != nil {
 		s.route, s.status = o.Route, o.Status
 	}

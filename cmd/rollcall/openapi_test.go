@@ -133,6 +133,8 @@ func walkAPI(s *served) {
 	s.want(200, "POST", "/api/v1/clients/okta/pause?workspace=default", "")
 	s.want(200, "POST", "/api/v1/clients/okta/resume?workspace=default", "")
 
+	s.want(200, "GET", "/api/v1/requests?limit=1000&failed=false&client=okta&contains=a", "")
+	s.want(200, "GET", "/api/v1/requests?workspace=default", "")
 	s.want(200, "GET", "/api/v1/changes?after=0&limit=1000&images=true", "")
 	gone := s.plainUser("default", "gone", "")
 	s.want(204, "DELETE", "/scim/v2/Users/"+gone, "")

@@ -147,5 +147,5 @@ func (c *cli) group(use, short string, commands ...*cobra.Command) *cobra.Comman
 
 // operateCommands are for those who run the program.
 func (c *cli) operateCommands() []*cobra.Command {
-	return []*cobra.Command{c.doctorCommand(), c.backupCommand(), c.restoreCommand(), c.exportCommand(), c.importCommand(), c.applyCommand(), c.docsCommand()}
+	return []*cobra.Command{c.doctorCommand(), c.backupCommand(), c.restoreCommand(), c.exportCommand(), c.importCommand(), c.applyCommand(), c.requestsCommand(), c.docsCommand()}
 }

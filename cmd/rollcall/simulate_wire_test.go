@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// recorder keeps every request as it came over the wire, ids written as <id>.
-type recorder struct {
+// wireRecorder keeps every request as it came over the wire, ids written as <id>.
+type wireRecorder struct {
 	mu    sync.Mutex // guards lines and heads
 	lines []string
 	heads []http.Header
@@ -21,7 +21,7 @@ type recorder struct {
 
 var anyID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
-func (r *recorder) around(next http.Handler) http.Handler {
+func (r *wireRecorder) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
 		req.Body = io.NopCloser(bytes.NewReader(body))
@@ -134,7 +134,7 @@ func TestSimulatedRequests(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := &recorder{}
+			r := &wireRecorder{}
 			s := startSimServer(t, "bolt:"+filepath.Join(t.TempDir(), "rollcall.db"), r.around)
 			args := append(test.args, "--prefix", "lit", "--repeats", "0", "--users", "30", "--groups", "3", "--keep")
 			code, report := s.simulate(t, 0, args...)

@@ -21,6 +21,7 @@ import (
 	"rollcall/account"
 	"rollcall/internal/audit"
 	"rollcall/internal/events"
+	"rollcall/internal/recorder"
 	"rollcall/internal/schemas"
 	"rollcall/scim"
 )
@@ -56,6 +57,8 @@ type Config struct {
 	Backup func(ctx context.Context, w http.ResponseWriter) error
 	// Audit is the audit of every workspace; nil for no calls about it.
 	Audit *audit.Log
+	// Requests are what clients sent lately; nil for none.
+	Requests *recorder.Recorder
 	// Events are the streams of events; nil for none, and no calls about them.
 	Events *events.Transmitter
 	// Lifetime ends when the process is told to stop: runs that were asked for end with it,

@@ -75,7 +75,7 @@ func (a *api) routes() []route {
 	return slices.Concat(
 		a.loginRoutes(), a.ssoRoutes(), a.sessionRoutes(), a.accountRoutes(), a.invitationRoutes(), a.secretRoutes(), a.workspaceRoutes(),
 		a.tokenRoutes(), a.clientRoutes(), a.sourceRoutes(), a.runRoutes(), a.feedRoutes(), a.deletedRoutes(),
-		a.schemaRoutes(), a.eventRoutes(), a.auditRoutes(), a.storeRoutes(), a.documentRoutes(),
+		a.schemaRoutes(), a.eventRoutes(), a.auditRoutes(), a.storeRoutes(), a.requestRoutes(), a.documentRoutes(),
 	)
 }
 
