@@ -204,8 +204,8 @@ func (f *Follower) readAnew(ctx context.Context, c *conn, known *roster, ids []s
 	found := map[string]bool{}
 	bodies := make([][][]byte, len(f.searches()))
 	for i, s := range f.searches() {
-		for chunk := range slices.Chunk(ids, 100) {
-			list, err := f.fetch(ctx, c, s, chunk)
+		for chunk := range slices.Chunk(ids, idsAtOnce) {
+			list, err := f.source.fetch(ctx, c, s, chunk)
 			if err != nil {
 				return nil, err
 			}
@@ -218,10 +218,8 @@ func (f *Follower) readAnew(ctx context.Context, c *conn, known *roster, ids []s
 			if err != nil {
 				return nil, &dirsync.ReadWhole{Why: "an entry came in a broken encoding"}
 			}
-			if m.load(raw); len(m.values[m.id]) == 1 {
-				if id, err := m.idText(m.values[m.id][0]); err == nil {
-					found[id] = true
-				}
+			if id := m.idOf(raw); id != "" {
+				found[id] = true
 			}
 		}
 	}
@@ -263,8 +261,8 @@ func (f *Follower) finish(ctx context.Context, c *conn, r *renewal) error {
 	var entries entryReader
 	for ids := r.staleIDs(); len(ids) > 0; ids = r.staleIDs() {
 		clear(r.stale)
-		for chunk := range slices.Chunk(ids, 100) {
-			bodies, err := f.fetch(ctx, c, groups, chunk)
+		for chunk := range slices.Chunk(ids, idsAtOnce) {
+			bodies, err := f.source.fetch(ctx, c, groups, chunk)
 			if err != nil {
 				return err
 			}
@@ -276,29 +274,6 @@ func (f *Follower) finish(ctx context.Context, c *conn, r *renewal) error {
 		}
 	}
 	return f.source.finishRanges(ctx, c, r.roster)
-}
-
-// fetch reads the entries of a search that have one of the ids.
-func (f *Follower) fetch(ctx context.Context, c *conn, s *search, ids []string) (bodies [][]byte, err error) {
-	var any strings.Builder
-	attribute := s.table.names[s.table.id]
-	for _, id := range ids {
-		value, err := assertion(attribute, id)
-		if err != nil {
-			continue // no entry of this search has it
-		}
-		fmt.Fprintf(&any, "(%s=%s)", attribute, value)
-	}
-	if any.Len() == 0 {
-		return nil, nil
-	}
-	req := request{name: s.name, base: s.base, scope: s.scope, filter: "(&" + s.filter + "(|" + any.String() + "))",
-		attributes: s.attributes(), pageSize: f.source.config.PageSize, countReferences: f.source.reading.preset.References == "count"}
-	err = f.source.searchAll(ctx, c, req, func(body []byte) bool {
-		bodies = append(bodies, slices.Clone(body))
-		return true
-	})
-	return bodies, err
 }
 
 // Wait implements sync.Follower: by syncrepl alone.
@@ -320,5 +295,7 @@ func (f *Follower) Wait(ctx context.Context) error {
 	return s.wait(ctx, c)
 }
 
-// identity is who numbers changes: the server that answers and, where it has a name for itself, that.
-func (c *conn) identity() string { return c.endpoint.url + " " + c.service }
+// identity is who numbers changes: the server that answers, and what it says of itself.
+func (c *conn) identity() string {
+	return strings.Join([]string{c.endpoint.url, c.service, c.info.Vendor, strings.Join(c.info.NamingContexts, " ")}, "\n")
+}

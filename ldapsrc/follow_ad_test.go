@@ -44,6 +44,7 @@ func TestFollowAD(t *testing.T) {
 		}
 	}
 	t.Run("ranges", func(t *testing.T) { checkRanges(t, src) })
+	t.Run("present", func(t *testing.T) { checkPresent(t, src) })
 	t.Run("DirSync", func(t *testing.T) {
 		m := follow(t, src, FollowAuto)
 		if _, ok := m.f.track.way.(*dirSync); !ok {

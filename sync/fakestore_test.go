@@ -362,6 +362,18 @@ type fakeSource struct {
 	delay    time.Duration // before the first entry
 	mapped   map[string][]string
 	whenRead func()
+	present  []scim.Ref // that it has after all
+	asked    []scim.Ref // for them
+}
+
+func (s *fakeSource) Present(_ context.Context, refs []scim.Ref) (there []scim.Ref, err error) {
+	s.asked = refs
+	for _, ref := range s.present {
+		if slices.Contains(refs, ref) {
+			there = append(there, ref)
+		}
+	}
+	return there, nil
 }
 
 func (s *fakeSource) Entries(ctx context.Context) iter.Seq2[Entry, error] {

@@ -1,11 +1,48 @@
 package sync
 
 import (
+	"context"
 	"maps"
 	"slices"
 
 	"rollcall/scim"
 )
+
+// maxConfirmed is how many entries are asked for again. Where more are missing, they did not slip through
+// between two pages, and the guard has its say.
+const maxConfirmed = 10_000
+
+// confirm asks the source again for those that its read did not have, for the first time. One that is there after
+// all is left as it is.
+func (t *run) confirm(ctx context.Context) error {
+	source, ok := t.config.Source.(Confirmer)
+	refs := t.planner.unread()
+	if !ok || len(refs) == 0 || len(refs) > maxConfirmed {
+		return nil
+	}
+	there, err := source.Present(ctx, refs)
+	if err != nil {
+		return &sourceError{err}
+	}
+	for _, ref := range there {
+		t.planner.spoil(&EntryError{ID: ref.ID, Reason: "it was not among what was read, and is there: it was moved or renamed meanwhile",
+			Remedy: "Nothing: the next run reads it."})
+	}
+	return nil
+}
+
+// unread are the resources, by type and externalId, that have no entry and were not missing before.
+func (p *planner) unread() (refs []scim.Ref) {
+	for typ, held := range p.held {
+		for id, h := range held {
+			if h.state == unseen && !isMissing(h.mark) {
+				refs = append(refs, scim.Ref{Type: typ, ID: id})
+			}
+		}
+	}
+	slices.SortFunc(refs, compareRefs)
+	return refs
+}
 
 // missing deals with what is owned and has no entry.
 func (p *planner) missing(typ string) {

@@ -3,7 +3,10 @@ package sync
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+
+	"rollcall/scim"
 )
 
 func TestMissingIsDisabledAndComesBack(t *testing.T) {
@@ -50,6 +53,32 @@ func TestMissingForSeveralRuns(t *testing.T) {
 	b.source.entries = all
 	b.run(OK)
 	equal(t, "counts kept", len(b.store.KV("sync/missing/corp").(*fakeKV).values), 0)
+}
+
+// Who was moved while the directory was read is on no page of it: a second look finds them, and they keep their
+// groups.
+func TestMissingIsLookedForAgain(t *testing.T) {
+	b := newBench(t, append(people(5), group("g", ids(people(5))...))...)
+	b.run(OK)
+	all := ids(people(5))
+	b.source.entries = append(people(5)[2:], group("g", all[2:]...))
+	b.source.present = []scim.Ref{{Type: "User", ID: all[0]}}
+	r := b.run(Partial)
+	if want := []scim.Ref{{Type: "User", ID: all[0]}, {Type: "User", ID: all[1]}}; !slices.Equal(b.source.asked, want) {
+		t.Errorf("asked for %v, want %v", b.source.asked, want)
+	}
+	if !b.find("User", all[0]).Active() || b.find("User", all[1]).Active() || r.Counts.MissingUsers != 1 || len(r.Errors) != 1 {
+		t.Errorf("the run = %+v with %+v, want the second person alone disabled", r.Counts, r.Errors)
+	}
+	if got := b.members("g"); !slices.Contains(got, all[0]) {
+		t.Errorf("members of g = %v, want %s still", got, all[0])
+	}
+	b.source.asked = nil
+	b.source.entries = append(append(people(5)[:1], people(5)[2:]...), group("g", append(all[:1:1], all[2:]...)...))
+	b.run(OK)
+	if b.source.asked != nil {
+		t.Errorf("asked for %v, who was missing before", b.source.asked)
+	}
 }
 
 func TestMissingKept(t *testing.T) {

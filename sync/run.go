@@ -73,6 +73,9 @@ func (t *run) plan(ctx context.Context) error {
 	if err := t.phase(ctx, "read", expected, t.readSource); err != nil {
 		return err
 	}
+	if err := t.confirm(ctx); err != nil {
+		return err
+	}
 	return t.finishPlan(ctx, t.planner.end())
 }
 

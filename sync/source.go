@@ -12,6 +12,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+
+	"rollcall/scim"
 )
 
 // Entry is one person or group as a source has it, already mapped to SCIM attributes. It is
@@ -49,6 +51,13 @@ type Mapper interface {
 	// Mapped lists the attributes that entries of the type may have, as SCIM attribute
 	// names: "title", "name.givenName", "urn:...:enterprise:2.0:User:department".
 	Mapped(typ string) []string
+}
+
+// Confirmer is a Source that can be asked for entries again which a whole read did not have. One that is moved
+// or renamed while a directory is read page by page may be on none of them.
+type Confirmer interface {
+	// Present returns those of the entries, by type and stable id, that the source has after all.
+	Present(ctx context.Context, refs []scim.Ref) ([]scim.Ref, error)
 }
 
 // EntryError is one entry that was left out: the run goes on without it, and the
