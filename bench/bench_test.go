@@ -206,7 +206,7 @@ func TestTables(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	quick, err := parse([]string{"-quick", "-users", "500"}, io.Discard)
-	if err != nil || !slices.Equal(quick.sizes, []int{500}) || quick.rounds != 3 || !slices.Equal(quick.people, []int{20_000}) {
+	if err != nil || !slices.Equal(quick.sizes, []int{500}) || quick.rounds != 3 || !slices.Equal(quick.people, []int{10_000}) {
 		t.Errorf("parse(-quick -users 500) = %+v, %v", quick, err)
 	}
 	if got := quick.connsFor(operation{}, true); !slices.Equal(got, []int{16}) {

@@ -26,9 +26,10 @@ import (
 // ceilingCommand is the hidden first argument that makes this program serve them.
 const ceilingCommand = "ceilings"
 
-// redisOptions are those of store/redisdb.
+// redisOptions are those of store/redisdb, but for the time limits: a slow answer is a slow answer, and
+// no reason to end the run.
 func redisOptions(addr string, db int) *redis.Options {
-	const timeout = 3 * time.Second
+	const timeout = 30 * time.Second
 	return &redis.Options{
 		Addr: addr, DB: db, Protocol: 2, MaxRetries: -1, ContextTimeoutEnabled: true,
 		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, PoolTimeout: timeout,

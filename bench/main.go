@@ -98,8 +98,8 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	users := f.String("users", "", "numbers of users to load over SCIM, one after the other, such as 1000000 (default 1000,10000,100000, quick 20000); the last has every row")
 	conns := f.String("conns", "", "numbers of connections (default 1,16,64; with -quick only GET has all)")
 	f.IntVar(&b.rounds, "rounds", 0, "rounds of each row (default 10, quick 3)")
-	f.DurationVar(&b.slice, "slice", 0, "length of one slice (default 500ms, quick 250ms)")
-	people := f.String("ldap", "", "people in the directories to sync (default 20000,100000, quick 20000; 0 for none)")
+	f.DurationVar(&b.slice, "slice", 0, "length of one slice (default 500ms, quick 150ms)")
+	people := f.String("ldap", "", "people in the directories to sync (default 20000,100000, quick 10000; 0 for none)")
 	f.DurationVar(&b.steady, "steady", -1, "how long 25 requests a second are sent while a directory is synced (default 1m, quick 0: not at all)")
 	only := f.String("run", "", "measure only the operations that match this `regexp`")
 	f.BoolVar(&b.json, "json", false, "print JSON instead of the table")
@@ -112,8 +112,8 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	const defaultConns = "1,16,64"
 	defaultPeople, defaultUsers := "20000,100000", "1000,10000,100000"
 	if *quick {
-		defaults = bench{groups: 200, rounds: 3, slice: 250 * time.Millisecond}
-		defaultPeople, defaultUsers, b.narrow = "20000", "20000", true
+		defaults = bench{groups: 200, rounds: 3, slice: 150 * time.Millisecond}
+		defaultPeople, defaultUsers, b.narrow = "10000", "20000", true
 	}
 	b.rounds, b.slice = or(b.rounds, defaults.rounds), or(b.slice, defaults.slice)
 	b.groups = defaults.groups

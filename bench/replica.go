@@ -129,11 +129,11 @@ func rawScan(ctx context.Context, r *redisServer) (time.Duration, error) {
 	}
 }
 
-// images is what Redis keeps of the records before and after each change.
-func (r *redisServer) images(ctx context.Context) (int64, error) {
+// size is the memory of one key of ours, 0 where there is none.
+func (r *redisServer) size(ctx context.Context, key string) (int64, error) {
 	client := newRedis(r.addr, oursDB)
 	defer client.Close()
-	size, err := client.MemoryUsage(ctx, "{default}:images", 0).Result()
+	size, err := client.MemoryUsage(ctx, "{default}:"+key, 0).Result()
 	if err == redis.Nil {
 		return 0, nil
 	}

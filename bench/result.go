@@ -201,9 +201,13 @@ const legend = "ok: at the goal; held: below it, but above the floor; short: bel
 // document is docs/performance.md.
 func (r *Result) document() string {
 	var b strings.Builder
+	million := ""
+	if r.Users < 1_000_000 {
+		million = "\nMemory and start with a million users have a page of their own: [performance-1m.md](performance-1m.md)."
+	}
 	fmt.Fprintf(&b, `# Performance
 
-Measured by `+"`%s`"+` on %s; that command writes this page anew.
+Measured by `+"`%s`"+` on %s; that command writes this page anew.%s
 
 How fast Rollcall is says little by itself, since machines differ. So each operation is compared with a
 *ceiling*, measured by turns with it in the same run: a bare net/http handler that does the least Redis
@@ -219,13 +223,29 @@ work that the operation needs, without authentication, rules or SCIM.
 | getevaljson | GET, then as evaljson |
 | eval | EVALSHA of a script of eight commands |
 
-`, r.Command, r.When.Format("2 January 2006"))
+`, r.Command, r.When.Format("2 January 2006"), million)
 	for _, line := range r.heading() {
 		b.WriteString("- " + line + "\n")
 	}
+	if len(r.Rows) == 0 {
+		fmt.Fprintf(&b, "- %s.\n", legend)
+		r.writeChecks(&b)
+		return b.String()
+	}
 	fmt.Fprintf(&b, "- CPU and Redis: CPU time of the server and of Redis for each request, in microseconds, beside that of the ceiling. CPU ratio: the ceiling's sum of both over Rollcall's; it is steadier than the ratio of throughputs where other programs use the machine. RSS: the server's memory after the row.\n- %s.\n\n## Operations\n\n", legend)
 	b.WriteString(r.operations().markdown())
-	b.WriteString("\n## Index, memory and LDAP sync\n\nThe index is measured in a process of its own that is one more replica, without HTTP; over the fence is what a list takes beyond the look at the newest number.\nA sync is the process `rollcall sync run` from start to end. Raw read is ldapsearch with pages of 1,000; raw write is, in pipelines, the eight commands for\neach person and group and a ZADD both ways for each membership.\n\n")
-	b.WriteString(r.checks().markdown())
+	r.writeChecks(&b)
 	return b.String()
+}
+
+func (r *Result) writeChecks(b *strings.Builder) {
+	b.WriteString(`
+## Index, memory and LDAP sync
+
+The index is measured in a process of its own that is one more replica, without HTTP; over the fence is what a list takes beyond the look at the newest number.
+A sync is the process ` + "`rollcall sync run`" + ` from start to end. Raw read is ldapsearch with pages of 1,000; raw write is, in pipelines, the eight commands for
+each person and group and a ZADD both ways for each membership. Redis memory is that of the data: without buffers and scripts.
+
+`)
+	b.WriteString(r.checks().markdown())
 }

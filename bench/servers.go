@@ -40,7 +40,8 @@ func (w *workshop) startRedis(ctx context.Context, name string) (*redisServer, e
 	return &redisServer{p, addr}, err
 }
 
-// used is the memory that Redis counts for its data.
+// used is the memory that Redis counts for its data: without the buffers of connections and of the
+// append-only file, and the texts of scripts, which are there once and would be divided among few users.
 func (r *redisServer) used(ctx context.Context) (int64, error) {
 	client := newRedis(r.addr, 0)
 	defer client.Close()
@@ -48,7 +49,16 @@ func (r *redisServer) used(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return infoNumber(text, "used_memory")
+	used, err := infoNumber(text, "used_memory")
+	for _, name := range []string{"mem_clients_normal", "mem_aof_buffer", "used_memory_scripts"} {
+		if err != nil {
+			return 0, err
+		}
+		var n int64
+		n, err = infoNumber(text, name)
+		used -= n
+	}
+	return used, err
 }
 
 // empty removes everything from one database.
