@@ -64,7 +64,7 @@ func TestAccountsGuide(t *testing.T) {
 	for _, command := range typedLines(documents(t)["docs/accounts.md"]) {
 		printed.WriteString(typeIn(t, t.TempDir(), command, "ROLLCALL_SERVER="+s.base, "ROLLCALL_TOKEN="+testToken))
 	}
-	for _, want := range []string{`"userName":"ada"`, "rc_", "expiresAt", "DATA_SCIENTIST", "lastLogin", "auditor", "s3cret", "ada_w", "frame 17", "secrets are encrypted", "The password is set", "pysyft"} {
+	for _, want := range []string{`"userName":"ada"`, "rc_", "expiresAt", "DATA_SCIENTIST", "lastLogin", "auditor", "s3cret", "ada_w", "frame 17", "secrets are encrypted", "The password is set", "pysyft", "Your account is changed", "DATA_SCIENTIST", "DESIGNER", "sheila@example.org", "testbed", "nina@example.org", "They only read"} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("the page's commands do not print %q:\n%s", want, &printed)
 		}
