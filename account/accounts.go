@@ -248,6 +248,9 @@ func (w *Workspace) SetGroups(ctx context.Context, id string, groups []string) (
 	}
 	var commits []*scim.Commit
 	for _, g := range now.Groups {
+		if !g.Direct {
+			continue
+		}
 		i := slices.IndexFunc(wanted, func(c *scim.Commit) bool { return c.Ref == g.Ref })
 		if i >= 0 {
 			wanted = slices.Delete(wanted, i, i+1)

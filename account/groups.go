@@ -136,6 +136,9 @@ func (w *Workspace) clearGroups(ctx context.Context, user scim.Ref) error {
 		return err
 	}
 	for _, g := range s.Groups {
+		if !g.Direct {
+			continue
+		}
 		_, err := w.store.Commit(ctx, &scim.Commit{Ref: g.Ref, Expect: scim.MustExist, Edges: []scim.EdgeChange{{Remove: true, Member: user}}})
 		if err != nil && !errors.Is(err, scim.ErrNotFound) {
 			return err

@@ -57,7 +57,7 @@ type Stored struct {
 	Header
 	Body []byte
 	// Groups is filled where the reader asked for it (With.Groups): the groups that
-	// the resource is a direct member of, in order of id.
+	// the resource is a member of, directly or through others, in order of id.
 	Groups []Membership
 }
 
@@ -67,6 +67,16 @@ type Membership struct {
 	Display string // its displayName
 	Direct  bool   // false where it comes through a nested group
 }
+
+// Groups may be members of groups, and these of others, in circles too. Whoever is in one of them
+// is an indirect member of those around it, as far as this.
+const (
+	// MaxNesting is through how many groups an indirect membership leads: a group that is further
+	// away neither counts nor shows.
+	MaxNesting = 32
+	// MaxIndirect is how many indirect memberships of a resource are told, the nearest.
+	MaxIndirect = 1000
+)
 
 // Resource decodes the stored text into a resource of its own, safe to change.
 func (s *Stored) Resource() (*Resource, error) {

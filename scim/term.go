@@ -26,6 +26,9 @@ type Term struct {
 	IDs    map[string]bool
 	Others bool
 	Kind   string // "string", "boolean", "number", "dateTime", or "complex" (whether there is any)
+	// Reach of a TermEdge of groups is "direct" or "indirect" where the membership must be that, and ""
+	// for either.
+	Reach string
 
 	test *test
 }
@@ -92,17 +95,47 @@ func elementTerm(t *test) *Term {
 	return out
 }
 
-// edgeTerm is a test of members or groups: a TermEdge where it names one id.
+// edgeTerm is a test of members or groups: a TermEdge where it names one id, and of groups also where
+// it names the kind of membership beside it.
 func edgeTerm(t, value *test) *Term {
 	out := &Term{Op: TermTest, test: t}
-	plain := t.kind == kindTest || t.right == nil && value.kind == kindTest
-	if plain && value.op == opEqual && !value.exists && !value.absent && value.leaf.Name == "value" && value.leaf.CaseExact {
-		out.Op, out.Attr, out.Key = TermEdge, "groups", value.text
+	reach := ""
+	if t.kind != kindTest {
+		if t.right != nil {
+			return out
+		}
+		if value.kind == kindAnd && t.source == fromGroups {
+			var ok bool
+			if value, reach, ok = value.reachOf(); !ok {
+				return out
+			}
+		}
+	}
+	if value.equals("value") && value.leaf.CaseExact {
+		out.Op, out.Attr, out.Key, out.Reach = TermEdge, "groups", value.text, reach
 		if t.source == fromMembers {
 			out.Attr = "members"
 		}
 	}
 	return out
+}
+
+// reachOf takes the two sides of an "and" apart, where one of them is the kind of a membership.
+func (t *test) reachOf() (value *test, reach string, ok bool) {
+	value, kind := t.left, t.right
+	if value.equals("type") {
+		value, kind = kind, value
+	}
+	if !kind.equals("type") {
+		return nil, "", false
+	}
+	reach = strings.ToLower(kind.text)
+	return value, reach, reach == "direct" || reach == "indirect"
+}
+
+// equals tells that the test wants a sub-attribute to be one value.
+func (t *test) equals(sub string) bool {
+	return t.kind == kindTest && t.op == opEqual && !t.exists && !t.absent && t.leaf != nil && t.leaf.Name == sub
 }
 
 // kindOfTerm is what kind of values the test compares, "" where only Match can.

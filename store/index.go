@@ -82,7 +82,7 @@ func (x *index) search(ctx context.Context, s *search) ([]hit, error) {
 			return nil, err
 		}
 		var hits []hit
-		done, err := x.lookWatched(ctx, v, func(w *watch, look func(func(*view)) (bool, error)) (done bool, err error) {
+		done, err := x.lookWatched(ctx, v, func(w *watch, look func(func(*view) bool) (bool, error)) (done bool, err error) {
 			hits, done, err = x.read(ctx, v, s, w, look)
 			return done, err
 		})
@@ -98,7 +98,7 @@ const maxReads = 10
 
 // read finds the matches, where records tell of some: it reads those, then puts right what it
 // read by what the watch was told meanwhile.
-func (x *index) read(ctx context.Context, v *view, s *search, w *watch, look func(func(*view)) (bool, error)) ([]hit, bool, error) {
+func (x *index) read(ctx context.Context, v *view, s *search, w *watch, look func(func(*view) bool) (bool, error)) ([]hit, bool, error) {
 	edges, err := x.readEdges(ctx, v, s, edgeTerms(s.term(), nil))
 	if err != nil {
 		return nil, false, err
@@ -110,8 +110,12 @@ func (x *index) read(ctx context.Context, v *view, s *search, w *watch, look fun
 		var hits []hit
 		var unread []scim.Ref
 		var changed []Raw
-		ok, err := look(func(v *view) {
-			a, key := b.matches(s, v.edgeRows(s, edges, w))
+		ok, err := look(func(v *view) bool {
+			rows, ok := v.edgeRows(s, edges, w)
+			if !ok {
+				return false
+			}
+			a, key := b.matches(s, rows)
 			a.yes.each(func(ord uint32) { hits = append(hits, b.hit(ord, key)) })
 			a.maybe.each(func(ord uint32) {
 				ref := b.ref(ord)
@@ -124,6 +128,7 @@ func (x *index) read(ctx context.Context, v *view, s *search, w *watch, look fun
 					seen.put(ord, true)
 				}
 			})
+			return true
 		})
 		if !ok || err != nil {
 			return nil, ok, err

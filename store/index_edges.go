@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"maps"
-	"slices"
 
 	"rollcall/scim"
 )
@@ -73,12 +72,18 @@ func (x *index) look(ctx context.Context, s *search, use func(v *view, edges map
 		return nil
 	}
 	for range maxRescans {
-		done, err := x.lookWatched(ctx, v, func(w *watch, look func(func(*view)) (bool, error)) (bool, error) {
-			ids, err := x.readEdges(ctx, v, s, terms)
+		done, err := x.lookWatched(ctx, v, func(w *watch, look func(func(*view) bool) (bool, error)) (bool, error) {
+			read, err := x.readEdges(ctx, v, s, terms)
 			if err != nil {
 				return false, err
 			}
-			return look(func(v *view) { use(v, v.edgeRows(s, ids, w)) })
+			return look(func(v *view) bool {
+				edges, ok := v.edgeRows(s, read, w)
+				if ok {
+					use(v, edges)
+				}
+				return ok
+			})
 		})
 		if done || err != nil {
 			return err
@@ -91,11 +96,11 @@ func (x *index) look(ctx context.Context, s *search, use func(v *view, edges map
 }
 
 // lookWatched calls read under a watch. What it is given calls use with the view as it is now, and
-// tells false where that is another by now, or the watch was lost.
-func (x *index) lookWatched(ctx context.Context, v *view, read func(w *watch, look func(use func(*view)) (bool, error)) (bool, error)) (bool, error) {
+// tells false where that is another by now, where the watch was lost, and where use does.
+func (x *index) lookWatched(ctx context.Context, v *view, read func(w *watch, look func(use func(*view) bool) (bool, error)) (bool, error)) (bool, error) {
 	w, stop := v.watch()
 	defer stop()
-	return read(w, func(use func(*view)) (bool, error) {
+	return read(w, func(use func(*view) bool) (bool, error) {
 		now, err := x.current(ctx)
 		if err != nil || now != v {
 			return false, err
@@ -105,8 +110,7 @@ func (x *index) lookWatched(ctx context.Context, v *view, read func(w *watch, lo
 		if w.lost {
 			return false, nil
 		}
-		use(v)
-		return true, nil
+		return use(v), nil
 	})
 }
 
@@ -119,82 +123,4 @@ func edgeTerms(t *scim.Term, found []*scim.Term) []*scim.Term {
 		found = append(found, t)
 	}
 	return edgeTerms(t.Right, edgeTerms(t.Left, found))
-}
-
-// readEdges reads the ids at the other ends of edges: the members of a group, or the groups of a
-// member.
-func (x *index) readEdges(ctx context.Context, v *view, s *search, terms []*scim.Term) (map[*scim.Term][]string, error) {
-	found := map[*scim.Term][]string{}
-	for _, t := range terms {
-		ends, d := s.typ.MemberTypes, Groups
-		if t.Attr == "groups" {
-			ends, d = v.groupTypes(s.typ.Name), Members
-		}
-		for _, typ := range ends {
-			for ref, err := range x.w.edges(ctx, scim.Ref{Type: typ, ID: t.Key}, d, scim.Ref{}) {
-				if err != nil {
-					return nil, err
-				}
-				if ref.Type == s.typ.Name {
-					found[t] = append(found[t], ref.ID)
-				}
-			}
-		}
-	}
-	return found, nil
-}
-
-// groupTypes are the types of which resources of a type can be members.
-func (v *view) groupTypes(member string) (types []string) {
-	for _, t := range v.model.Types {
-		if slices.Contains(t.MemberTypes, member) {
-			types = append(types, t.Name)
-		}
-	}
-	return types
-}
-
-// edgeRows are the rows at the other ends of edges, at the number of the view. The lock is held.
-func (v *view) edgeRows(s *search, read map[*scim.Term][]string, w *watch) map[*scim.Term]set {
-	b := v.tables[s.typ.Name]
-	all := make(map[*scim.Term]set, len(read))
-	for _, t := range edgeTerms(s.term(), nil) {
-		rows := b.empty()
-		for _, id := range read[t] {
-			if _, ord, ok := b.slot(id); ok {
-				rows.put(ord, true)
-			}
-		}
-		for i := range w.entries {
-			v.applyEdges(b, s, t, &w.entries[i], &rows)
-		}
-		all[t] = rows
-	}
-	return all
-}
-
-// applyEdges puts rows right by one change.
-func (v *view) applyEdges(b *table, s *search, t *scim.Term, e *Entry, rows *set) {
-	put := func(id string, in bool) {
-		if _, ord, ok := b.slot(id); ok {
-			rows.put(ord, in)
-		}
-	}
-	ofGroup := t.Attr == "groups"
-	switch {
-	case e.Op == ChangeDelete && e.Ref.ID == t.Key: // either end
-		clear(*rows)
-	case ofGroup && e.Ref.ID == t.Key && slices.Contains(v.groupTypes(s.typ.Name), e.Ref.Type):
-		for _, c := range e.Edges {
-			if c.Member.Type == s.typ.Name {
-				put(c.Member.ID, !c.Remove)
-			}
-		}
-	case !ofGroup && e.Ref.Type == s.typ.Name:
-		for _, c := range e.Edges {
-			if c.Member.ID == t.Key {
-				put(e.Ref.ID, !c.Remove)
-			}
-		}
-	}
 }

@@ -85,7 +85,7 @@ func (b *table) explain(t *scim.Term) string {
 	case t.Op == scim.TermAmong:
 		return "ids"
 	case t.Op == scim.TermEdge:
-		return "edges " + t.Attr
+		return strings.TrimSpace("edges " + t.Attr + " " + t.Reach)
 	case t.Op == scim.TermElement:
 		return "records"
 	case t.Attr == "active" && b.activePath != nil:

@@ -140,6 +140,14 @@ func (m *indexModel) step() {
 			m.refs = slices.DeleteFunc(m.refs, func(ref scim.Ref) bool { return ref == r.Ref })
 			return &scim.Commit{Ref: r.Ref, Expect: old.Version, Old: old, Delete: true}
 		})
+	case kind == 4 && rapid.Bool().Draw(m.T, "move"):
+		m.change(func(r *scim.Resource, old *scim.Stored) *scim.Commit {
+			if r.Type != "Group" {
+				return &scim.Commit{Ref: r.Ref, Expect: old.Version, Old: old, Put: r}
+			}
+			edge := scim.EdgeChange{Member: draw(m, "member", m.refs...), Remove: rapid.Bool().Draw(m.T, "remove")}
+			return &scim.Commit{Ref: r.Ref, Expect: old.Version, Old: old, Edges: []scim.EdgeChange{edge}}
+		})
 	case kind == 4:
 		m.change(func(r *scim.Resource, old *scim.Stored) *scim.Commit {
 			m.fill(r)
@@ -251,7 +259,8 @@ func (m *indexModel) edgeFilter(typ string) string {
 	if typ == "Group" {
 		return draw(m, "edge", fmt.Sprintf("members.value eq %q", id), fmt.Sprintf("members[value eq %q]", id), fmt.Sprintf("not (members eq %q)", id), fmt.Sprintf("members.value ne %q", id))
 	}
-	return draw(m, "edge", fmt.Sprintf("groups.value eq %q", id), fmt.Sprintf("groups[value eq %q]", id), fmt.Sprintf("groups eq %q", id), fmt.Sprintf("groups.value sw %q", id))
+	return draw(m, "edge", fmt.Sprintf("groups.value eq %q", id), fmt.Sprintf("groups[value eq %q]", id), fmt.Sprintf("groups eq %q", id), fmt.Sprintf("groups.value sw %q", id),
+		fmt.Sprintf("groups[value eq %q and type eq %q]", id, draw(m, "reach", "direct", "Indirect", "other")), fmt.Sprintf("groups[type eq %q].value eq %q", draw(m, "reach", "direct", "indirect"), id))
 }
 
 func (m *indexModel) change(to func(r *scim.Resource, old *scim.Stored) *scim.Commit) {
@@ -535,6 +544,8 @@ func TestExplain(t *testing.T) {
 		`not (name.familyName co "son")`:                {Type: "User", By: "index", Filter: "not column name.familyName", Sort: "order of id", Rows: 30, Matches: 30},
 		`emails[type eq "work"].value eq "x"`:           {Type: "User", By: "index", Filter: "column emails", Sort: "order of id", Rows: 30},
 		`roles eq "admin" or not (groups.value eq "g")`: {Type: "User", By: "index", Filter: "(column roles.value or not edges groups)", Sort: "order of id", Rows: 30, Matches: 30},
+		`groups[type eq "indirect" and value eq "g"]`:   {Type: "User", By: "index", Filter: "edges groups indirect", Sort: "order of id", Rows: 30},
+		`groups.type eq "indirect"`:                     {Type: "User", By: "index and records", Filter: "records", Sort: "order of id", Rows: 30, Records: 30},
 		`meta.lastModified gt "2020-01-01T00:00:00Z"`:   {Type: "User", By: "index", Filter: "range meta.lastModified", Sort: "order of id", Rows: 30, Matches: 30},
 		`emails[type eq "work" and value ew "x"]`:       {Type: "User", By: "index", Filter: "column emails", Sort: "order of id", Rows: 30},
 	} {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +17,11 @@ import (
 // storeClient is a linear.Client of one replica.
 type storeClient struct {
 	*store.Workspace
-	group scim.Ref
+	group scim.Ref // whose members change
+	asked string   // the group that filters name: the same, or one around it
 }
 
-func (c storeClient) Group() string { return c.group.ID }
+func (c storeClient) Group() string { return c.asked }
 
 func userRef(id string) scim.Ref { return scim.Ref{Type: "User", ID: id} }
 
@@ -124,18 +126,28 @@ func (c storeClient) Members(ctx context.Context) (ids []string, err error) {
 	return ids, nil
 }
 
-// clientsOf are clients of two replicas, and their group.
+// clientsOf are clients of two replicas, and their group, which is in another, and that in a third: some
+// clients ask for one, some for another, and all must see the same.
 func clientsOf(t *testing.T, b store.Backend, ws string, each int) (clients []linear.Client, replicas [2]*store.Workspace) {
 	t.Helper()
-	g := &scim.Resource{Header: scim.Header{Ref: scim.Ref{Type: "Group", ID: scim.NewID()}}, Attributes: map[string]any{"displayName": "g"}}
+	var chain []scim.Ref
+	for range 3 {
+		chain = append(chain, scim.Ref{Type: "Group", ID: scim.NewID()})
+	}
 	for i := range replicas {
 		replicas[i] = replica(t, store.Config{Backend: b}, ws)
-		for range each {
-			clients = append(clients, storeClient{replicas[i], g.Ref})
+		for n := range each {
+			clients = append(clients, storeClient{replicas[i], chain[0], chain[n%len(chain)].ID})
 		}
 	}
-	if _, err := replicas[0].Commit(t.Context(), &scim.Commit{Ref: g.Ref, Put: g}); err != nil {
-		t.Fatal(err)
+	for i, ref := range chain {
+		c := &scim.Commit{Ref: ref, Put: &scim.Resource{Header: scim.Header{Ref: ref}, Attributes: map[string]any{"displayName": fmt.Sprint("g", i)}}}
+		if i > 0 {
+			c.Edges = []scim.EdgeChange{{Member: chain[i-1]}}
+		}
+		if _, err := replicas[0].Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return clients, replicas
 }

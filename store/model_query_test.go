@@ -23,15 +23,15 @@ func (m *model) shown(s *scim.Stored, with scim.With) {
 	if got, wanted := text(r.Attributes), text(want.resource().Attributes); got != wanted || s.Version != want.version {
 		m.Fatalf("%s is %s at %d, want %s at %d", s.Ref, got, s.Version, wanted, want.version)
 	}
-	var groups []string
+	groups := map[string]bool{}
 	for _, g := range s.Groups {
-		groups = append(groups, g.ID)
+		groups[g.ID] = g.Direct
 		if name := m.groups[g.ID]; name == nil || g.Display != name.name {
 			m.Fatalf("%s shows the group %+v, want it called %+v", s.Ref, g, name)
 		}
 	}
-	if with.Groups && !slices.Equal(groups, m.groupsOf(s.ID)) {
-		m.Fatalf("%s is in the groups %v, want %v", s.Ref, groups, m.groupsOf(s.ID))
+	if want := m.around(s.ID); with.Groups && (len(s.Groups) != len(want) || !maps.Equal(groups, want)) {
+		m.Fatalf("%s is in the groups %v, want %v", s.Ref, groups, want)
 	}
 }
 
@@ -64,18 +64,25 @@ func (m *model) lookup() {
 func (m *model) members() {
 	id := m.somegroup()
 	var after scim.Ref
-	var want []string
+	var want []scim.Ref
 	if g := m.groups[id]; g != nil {
-		want = slices.Sorted(maps.Keys(g.members))
+		for member := range g.members {
+			ref := userRef(member)
+			if m.groups[member] != nil {
+				ref.Type = "Group"
+			}
+			want = append(want, ref)
+		}
+		slices.SortFunc(want, func(a, b scim.Ref) int { return cmp.Compare(a.String(), b.String()) })
 	}
 	if len(want) > 0 && m.chance("behind", 2) {
-		after = userRef(choose(m, "after", want...))
-		want = want[slices.Index(want, after.ID)+1:]
+		after = choose(m, "after", want...)
+		want = want[slices.Index(want, after)+1:]
 	}
-	var got []string
+	var got []scim.Ref
 	for ref, err := range m.store().Members(m.ctx, scim.Ref{Type: "Group", ID: id}, after) {
 		m.expect("Members", err, nil)
-		got = append(got, ref.ID)
+		got = append(got, ref)
 	}
 	if !slices.Equal(got, want) {
 		m.Fatalf("Members(%s behind %v) = %v, want %v", id, after, got, want)
@@ -138,7 +145,15 @@ func (m *model) filter(depth int) (string, func(person) bool) {
 		return fmt.Sprintf("active eq %t", want), func(p person) bool { return p.active == want }
 	case "groups":
 		id := m.somegroup()
-		return fmt.Sprintf("groups.value eq %q", id), func(p person) bool { g := m.groups[id]; return g != nil && g.members[p.id] }
+		switch reach := choose(m, "reach", "", "direct", "indirect"); reach {
+		case "":
+			return fmt.Sprintf("groups.value eq %q", id), func(p person) bool { _, in := m.around(p.id)[id]; return in }
+		default:
+			return fmt.Sprintf("groups[value eq %q and type eq %q]", id, reach), func(p person) bool {
+				direct, in := m.around(p.id)[id]
+				return in && direct == (reach == "direct")
+			}
+		}
 	}
 	attrs := map[string]func(person) string{
 		"userName": func(p person) string { return p.name }, "title": func(p person) string { return p.title },

@@ -66,7 +66,7 @@ type person struct {
 
 type band struct {
 	id, name string
-	members  map[string]bool
+	members  map[string]bool // ids of users and of groups
 	version  scim.Version
 }
 
@@ -281,12 +281,13 @@ func (m *model) remove() {
 		}
 		_, err := m.store().Commit(m.ctx, &scim.Commit{Ref: scim.Ref{Type: "Group", ID: g.id}, Expect: scim.MustExist, Delete: true})
 		m.expect("delete of a group", err, nil)
-		edges := ""
+		line := fmt.Sprintf("delete Group/%s before %d", g.id, g.version)
+		var edges []string
 		for _, id := range slices.Sorted(maps.Keys(g.members)) {
-			edges += " -" + id
+			edges = append(edges, "-"+id)
 		}
-		m.feed = append(m.feed, fmt.Sprintf("delete Group/%s before %d%s", g.id, g.version, edges))
 		delete(m.groups, g.id)
+		m.feed = append(m.feed, strings.Join(append([]string{line}, append(edges, m.leave(g.id)...)...), " "))
 		return
 	}
 	id := m.somebody()
@@ -298,12 +299,7 @@ func (m *model) remove() {
 	_, err := m.store().Commit(m.ctx, &scim.Commit{Ref: userRef(id), Expect: scim.MustExist, Delete: true})
 	if m.expect("delete", err, want) {
 		line := fmt.Sprintf("delete User/%s before %d", id, old.version)
-		for _, g := range m.groupsOf(id) {
-			line += " <" + g
-			delete(m.groups[g].members, id)
-			m.groups[g].version = scim.Version(len(m.feed) + 1)
-		}
-		m.feed = append(m.feed, line)
+		m.feed = append(m.feed, strings.Join(append([]string{line}, m.leave(id)...), " "))
 		delete(m.users, id)
 	}
 }
@@ -318,11 +314,15 @@ func (m *model) move() {
 	after := maps.Clone(g.members)
 	for range rapid.IntRange(1, 3).Draw(m.T, "moves") {
 		e := scim.EdgeChange{Remove: rapid.Bool().Draw(m.T, "remove"), Member: userRef(m.somebody())}
+		if m.chance("a group", 3) {
+			e.Member = scim.Ref{Type: "Group", ID: m.somegroup()}
+		}
 		if slices.ContainsFunc(c.Edges, func(o scim.EdgeChange) bool { return o.Member == e.Member }) {
 			continue
 		}
 		c.Edges = append(c.Edges, e)
-		if _, is := m.users[e.Member.ID]; is {
+		_, user := m.users[e.Member.ID]
+		if user || m.groups[e.Member.ID] != nil && e.Member.ID != g.id {
 			if after[e.Member.ID] = true; e.Remove {
 				delete(after, e.Member.ID)
 			}
@@ -346,12 +346,42 @@ func (m *model) move() {
 	}
 }
 
-func (m *model) groupsOf(user string) (ids []string) {
+// leave takes a resource out of all its groups, and tells which.
+func (m *model) leave(id string) (left []string) {
+	for _, g := range m.groupsOf(id) {
+		left = append(left, "<"+g)
+		delete(m.groups[g].members, id)
+		m.groups[g].version = scim.Version(len(m.feed) + 1)
+	}
+	return left
+}
+
+// groupsOf are the groups that somebody is a direct member of.
+func (m *model) groupsOf(member string) (ids []string) {
 	for id, g := range m.groups {
-		if g.members[user] {
+		if g.members[member] {
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// around are all groups that somebody is in, each with whether directly.
+func (m *model) around(member string) map[string]bool {
+	found := map[string]bool{}
+	for _, id := range m.groupsOf(member) {
+		found[id] = true
+	}
+	for grown := true; grown; {
+		grown = false
+		for id := range maps.Clone(found) {
+			for _, outer := range m.groupsOf(id) {
+				if _, is := found[outer]; !is && outer != member {
+					found[outer], grown = false, true
+				}
+			}
+		}
+	}
+	return found
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"rollcall/scim"
@@ -209,16 +210,12 @@ func (w *Workspace) allMembers(ctx context.Context, group scim.Ref) (members []s
 }
 
 func (w *Workspace) allGroups(ctx context.Context, member scim.Ref) ([]scim.Membership, error) {
-	var groups []scim.Ref
-	for ref, err := range w.edges(ctx, member, Groups, scim.Ref{}) {
-		if err != nil {
-			return nil, err
-		}
-		groups = append(groups, ref)
+	s, err := w.Get(ctx, member, scim.With{Groups: true})
+	if errors.Is(err, scim.ErrNotFound) {
+		return nil, nil // it has gone since
 	}
-	names, err := w.displayNames(ctx, groups)
 	if err != nil {
 		return nil, err
 	}
-	return memberships(groups, names), nil
+	return s.Groups, nil
 }

@@ -49,7 +49,7 @@ func (w *Workspace) decode(ctx context.Context, raws []Raw, with scim.With) ([]*
 		found[i] = s
 		for _, g := range raws[i].Groups {
 			if g.Known {
-				s.Groups = append(s.Groups, scim.Membership{Ref: g.Ref, Display: g.Name, Direct: true})
+				s.Groups = append(s.Groups, scim.Membership{Ref: g.Ref, Display: g.Name, Direct: !g.Indirect})
 			} else {
 				nameless = append(nameless, g.Ref)
 			}
@@ -69,25 +69,12 @@ func (w *Workspace) decode(ctx context.Context, raws []Raw, with scim.With) ([]*
 		}
 		for _, g := range raws[i].Groups {
 			if name, ok := names[g.Ref]; ok && !g.Known {
-				s.Groups = append(s.Groups, scim.Membership{Ref: g.Ref, Display: name, Direct: true})
+				s.Groups = append(s.Groups, scim.Membership{Ref: g.Ref, Display: name, Direct: !g.Indirect})
 			}
 		}
 		sortBy(s.Groups, func(m scim.Membership) string { return m.ID })
 	}
 	return found, nil
-}
-
-// memberships lists groups in order of id. A group that went since its edge was read has
-// no name, and is left out.
-func memberships(groups []scim.Ref, names map[scim.Ref]string) []scim.Membership {
-	var ms []scim.Membership
-	for _, g := range groups {
-		if name, ok := names[g]; ok {
-			ms = append(ms, scim.Membership{Ref: g, Display: name, Direct: true})
-		}
-	}
-	sortBy(ms, func(m scim.Membership) string { return m.ID })
-	return ms
 }
 
 // displayNames reads the displayName of each group, once.

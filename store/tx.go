@@ -164,7 +164,7 @@ type Raw struct {
 	Modified time.Time
 	Nonce    string
 	Payload  []byte
-	Groups   []Named // where asked for, in order of (type, id)
+	Groups   []Named // where asked for: the direct ones in order of (type, id), then the indirect ones
 	Damage   string  // why the header cannot be read; "" when it can
 }
 
@@ -173,6 +173,8 @@ type Named struct {
 	scim.Ref
 	Name  string
 	Known bool // false where the space has none: a store older than it, or damage
+	// Indirect groups are those around the ones that have the member (Above).
+	Indirect bool
 }
 
 // Entry is one entry of the feed.
@@ -246,7 +248,8 @@ type Reader interface {
 	// History names the state that the database of a workspace has come from: it is another one
 	// after a restart, a fail-over or a restore. An error where it is becoming another one.
 	History(ctx context.Context, ws string) (string, error)
-	// Read returns one Raw for each ref, in that order, in one round trip.
+	// Read returns one Raw for each ref, in that order. One record and its groups are read at one
+	// moment.
 	Read(ctx context.Context, ws string, refs []scim.Ref, groups bool) ([]Raw, error)
 	// Holders returns the claim on each key of a space; ID is "" where nobody holds it.
 	Holders(ctx context.Context, ws, space string, keys []string) ([]Claim, error)

@@ -40,7 +40,11 @@ func (a *api) userBody(r *http.Request, workspace string, s *scim.Stored) (user,
 	if len(s.Groups) > 0 {
 		groups := make([]map[string]any, len(s.Groups))
 		for i, g := range s.Groups {
-			groups[i] = map[string]any{"value": g.ID, "display": g.Display, "type": "direct", "$ref": base + "Groups/" + g.ID}
+			kind := "indirect"
+			if g.Direct {
+				kind = "direct"
+			}
+			groups[i] = map[string]any{"value": g.ID, "display": g.Display, "type": kind, "$ref": base + "Groups/" + g.ID}
 		}
 		body["groups"] = groups
 	}

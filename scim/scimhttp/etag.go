@@ -41,6 +41,9 @@ func (p *projection) shownAs(s *scim.Stored) shownAs {
 			}
 			h = (h ^ 0xff) * 16777619 // ends a text: no UTF-8 has it
 		}
+		if !s.Groups[i].Direct {
+			h = (h ^ 0xfe) * 16777619
+		}
 	}
 	return shownAs{s.Version, max(h, 1)}
 }

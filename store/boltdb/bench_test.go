@@ -10,6 +10,7 @@ import (
 
 	"rollcall/scim"
 	"rollcall/store"
+	"rollcall/store/storetest"
 )
 
 // BenchmarkGroupCommit shows what it brings that writers who wait share an fsync.
@@ -51,3 +52,5 @@ func transactions(b *testing.B, backend *Backend) (n int) {
 	}
 	return n
 }
+
+func BenchmarkGroups(b *testing.B) { storetest.BenchmarkGroups(b, open(b)) }

@@ -35,7 +35,7 @@ func (b *Backend) Follow(ctx context.Context, ws string, at scim.Version, limit 
 			for _, ref := range append([]scim.Ref{e.Ref}, e.Groups...) {
 				if !seen[ref] {
 					seen[ref] = true
-					f.Records = append(f.Records, read(w, ref, false))
+					f.Records = append(f.Records, read(w, ref, nil))
 				}
 			}
 		}

@@ -22,43 +22,26 @@ func (b *Backend) Read(ctx context.Context, ws string, refs []scim.Ref, groups b
 		raws[i].Ref = ref
 	}
 	err := b.view(ctx, ws, func(w *bbolt.Bucket) error {
+		n := nestIn(w, groups)
 		for i, ref := range refs {
-			raws[i] = read(w, ref, groups)
+			raws[i] = read(w, ref, n)
 		}
 		return nil
 	})
 	return raws, err
 }
 
-func read(w *bbolt.Bucket, ref scim.Ref, groups bool) store.Raw {
+// read reads a record, and its groups where a nest is given.
+func read(w *bbolt.Bucket, ref scim.Ref, n *nest) store.Raw {
 	v := w.Bucket(recordsBucket).Get([]byte(ref.String()))
 	if v == nil {
 		return store.Raw{Ref: ref}
 	}
 	raw := store.ParseRecord(ref, bytes.Clone(v))
-	if groups {
-		raw.Groups = named(w, ends(w.Bucket(groupsBucket), ref, scim.Ref{}, -1))
+	if n != nil {
+		raw.Groups = n.groupsOf(ref)
 	}
 	return raw
-}
-
-// named adds to groups their names.
-func named(w *bbolt.Bucket, groups []scim.Ref) []store.Named {
-	if len(groups) == 0 {
-		return nil
-	}
-	names := w.Bucket(kvBucket).Bucket([]byte(store.NamesSpace))
-	out := make([]store.Named, len(groups))
-	for i, g := range groups {
-		out[i].Ref = g
-		if names == nil {
-			continue
-		}
-		if v := names.Get([]byte(g.String())); v != nil {
-			out[i].Name, out[i].Known = string(v), true
-		}
-	}
-	return out
 }
 
 // ends lists up to limit other ends of a resource's edges behind after; all for -1.
@@ -114,13 +97,13 @@ func spacesOf(w *bbolt.Bucket, prefix string) (spaces []string) {
 // Find finds records by a claim.
 func (b *Backend) Find(ctx context.Context, ws, typ, first, prefix, key string, groups bool) (raws []store.Raw, err error) {
 	err = b.view(ctx, ws, func(w *bbolt.Bucket) error {
-		spaces := []string{first}
+		spaces, n := []string{first}, nestIn(w, groups)
 		if _, found := claimAt(w, first, key); !found && prefix != "" {
 			spaces = spacesOf(w, prefix)
 		}
 		for _, space := range spaces {
 			if c, found := claimAt(w, space, key); found {
-				raws = append(raws, read(w, scim.Ref{Type: typ, ID: c.ID}, groups))
+				raws = append(raws, read(w, scim.Ref{Type: typ, ID: c.ID}, n))
 			}
 		}
 		return nil

@@ -2,17 +2,14 @@
 --
 -- KEYS  1 the first space  2 spaces  3 names  4 staged
 -- ARGV  1 "{workspace}:"  2 type  3 prefix of other spaces, or ''  4 key  5 want groups
--- Returns id, record, groups and their names for each holder.
-local found, list = {}, ARGV[5] == '1' and flips(KEYS[4])
+-- Returns id, record, groups, their names and how many are direct for each holder.
+local found = {}
 local function add(v)
   local id = string.match(v, '^[^ ]*')
   local ref = ARGV[2] .. '/' .. id
-  local groups, names = {}, {}
-  if ARGV[5] == '1' then
-    groups = ends(ARGV[1], list, 'g', ref, '', -1)
-    for i, g in ipairs(groups) do names[i] = call('HGET', KEYS[3], g) end
-  end
-  found[#found + 1] = {id, call('GET', ARGV[1] .. 'r:' .. ref), groups, names}
+  local groups, names, direct = {}, {}, 0
+  if ARGV[5] == '1' then groups, names, direct = grouped(ARGV[1], KEYS[4], KEYS[3], ref) end
+  found[#found + 1] = {id, call('GET', ARGV[1] .. 'r:' .. ref), groups, names, direct}
 end
 local v = call('HGET', KEYS[1], ARGV[4])
 if v then

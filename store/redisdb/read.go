@@ -50,22 +50,33 @@ func (b *Backend) Read(ctx context.Context, ws string, refs []scim.Ref, groups b
 		return nil, failed(ctx, "read", err)
 	}
 	if anyStaged(staged) {
-		for i, ref := range refs {
-			var err error
-			if raws[i], err = b.member(ctx, ws, ref); err != nil {
-				return nil, err
-			}
-		}
-		return raws, nil
+		return raws, b.eachMember(ctx, ws, refs, raws)
 	}
 	for i, v := range records.Val() {
 		record, found := v.(string)
 		raws[i] = rawOf(refs[i], []byte(record), found)
 		if groups && found {
-			raws[i].Groups = namesOf(lists[i].Val(), nil)
+			raws[i].Groups = namesOf(lists[i].Val(), nil, len(lists[i].Val()))
 		}
 	}
-	return raws, b.nameGroups(ctx, ws, raws)
+	if !groups {
+		return raws, nil
+	}
+	whole, err := b.nest(ctx, ws, raws)
+	if err == nil && !whole {
+		err = b.eachMember(ctx, ws, refs, raws)
+	}
+	return raws, err
+}
+
+// eachMember reads records with their groups one by one.
+func (b *Backend) eachMember(ctx context.Context, ws string, refs []scim.Ref, raws []store.Raw) (err error) {
+	for i, ref := range refs {
+		if raws[i], err = b.member(ctx, ws, ref); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // member reads one record with its groups.
@@ -73,58 +84,36 @@ func (b *Backend) member(ctx context.Context, ws string, ref scim.Ref) (store.Ra
 	keys := []string{recordKey(ws, ref), stagedKey(ws), kvKey(ws, store.NamesSpace), edgesKey(ws, store.Groups, ref)}
 	row, err := b.eval(ctx, memberScript, keys).Slice()
 	if err == nil && len(row) == 1 {
-		row, err = b.eval(ctx, stagedScript, keys[:3], prefix(ws), ref.String()).Slice()
+		row, err = b.eval(ctx, aroundScript, keys[:3], prefix(ws), ref.String()).Slice()
 	}
 	if err != nil {
 		return store.Raw{}, failed(ctx, "read", err)
 	}
-	if len(row) != 3 {
+	if len(row) != 4 {
 		return store.Raw{}, errReply("read")
 	}
 	record, found := row[0].(string)
 	raw := rawOf(ref, []byte(record), found)
-	groups, _ := row[1].([]any)
-	names, _ := row[2].([]any)
-	raw.Groups = namesOf(stringsOf(groups), names)
+	raw.Groups = groupsOf(row[1:])
 	return raw, nil
 }
 
-// nameGroups names the groups of many records, each group once.
-func (b *Backend) nameGroups(ctx context.Context, ws string, raws []store.Raw) error {
-	at := map[scim.Ref]int{}
-	var fields []string
-	for _, raw := range raws {
-		for _, g := range raw.Groups {
-			if _, seen := at[g.Ref]; !seen {
-				at[g.Ref] = len(fields)
-				fields = append(fields, g.Ref.String())
-			}
-		}
-	}
-	if len(fields) == 0 {
-		return nil
-	}
-	names, err := b.client.HMGet(ctx, kvKey(ws, store.NamesSpace), fields...).Result()
-	if err != nil {
-		return failed(ctx, "read", err)
-	}
-	for _, raw := range raws {
-		for i := range raw.Groups {
-			g := &raw.Groups[i]
-			g.Name, g.Known = names[at[g.Ref]].(string)
-		}
-	}
-	return nil
+// groupsOf reads what grouped of above.lua returns.
+func groupsOf(row []any) []store.Named {
+	groups, _ := row[0].([]any)
+	names, _ := row[1].([]any)
+	direct, _ := row[2].(int64)
+	return namesOf(stringsOf(groups), names, int(direct))
 }
 
-// namesOf reads groups and, where they are at hand, their names.
-func namesOf(groups []string, names []any) []store.Named {
+// namesOf reads groups, of which the first are direct, and, where they are at hand, their names.
+func namesOf(groups []string, names []any, direct int) []store.Named {
 	if len(groups) == 0 {
 		return nil
 	}
 	out := make([]store.Named, len(groups))
 	for i, ref := range refsOf(groups) {
-		out[i].Ref = ref
+		out[i].Ref, out[i].Indirect = ref, i >= direct
 		if i < len(names) {
 			out[i].Name, out[i].Known = names[i].(string)
 		}
@@ -199,15 +188,13 @@ func (b *Backend) Find(ctx context.Context, ws, typ, first, others, key string, 
 	raws := make([]store.Raw, len(rows))
 	for i, r := range rows {
 		row, ok := r.([]any)
-		if !ok || len(row) != 4 {
+		if !ok || len(row) != 5 {
 			return nil, errReply("look up")
 		}
 		id, _ := row[0].(string)
 		record, found := row[1].(string)
 		raws[i] = rawOf(scim.Ref{Type: typ, ID: id}, []byte(record), found)
-		groups, _ := row[2].([]any)
-		names, _ := row[3].([]any)
-		raws[i].Groups = namesOf(stringsOf(groups), names)
+		raws[i].Groups = groupsOf(row[2:])
 	}
 	return raws, nil
 }

@@ -56,10 +56,14 @@ var (
 	followLua string
 	//go:embed member.lua
 	memberLua string
-	//go:embed staged.lua
-	stagedLua string
+	//go:embed around.lua
+	aroundLua string
 	//go:embed overlay.lua
 	overlayLua string
+	//go:embed above.lua
+	aboveLua string
+	//go:embed nest.lua
+	nestLua string
 	//go:embed edges.lua
 	edgesLua string
 	//go:embed has.lua
@@ -76,10 +80,11 @@ var (
 	dropImagesLua string
 
 	commitScript  = redis.NewScript(commitLua)
-	findScript    = redis.NewScript(overlayLua + findLua)
+	findScript    = redis.NewScript(overlayLua + aboveLua + findLua)
 	followScript  = redis.NewScript(followLua)
 	memberScript  = redis.NewScript(memberLua)
-	stagedScript  = redis.NewScript(overlayLua + stagedLua)
+	aroundScript  = redis.NewScript(overlayLua + aboveLua + aroundLua)
+	nestScript    = redis.NewScript(overlayLua + aboveLua + nestLua)
 	rewriteScript = redis.NewScript(rewriteLua)
 	edgesScript   = redis.NewScript(overlayLua + edgesLua)
 	hasScript     = redis.NewScript(overlayLua + hasLua)

@@ -102,8 +102,7 @@ var queryCases = []testCase{
 		u, v := f.create(user("ada")), f.create(user("bob"))
 		inner := f.create(group("inner"), v.Ref)
 		g, h := f.create(group("g"), u.Ref, inner.Ref), f.create(group("h"), u.Ref)
-		gh := []string{g.ID, h.ID}
-		slices.Sort(gh)
+		gh := sortedIDs(g.ID, h.ID)
 		for _, c := range []struct {
 			typ, text string
 			want      []string
@@ -115,7 +114,10 @@ var queryCases = []testCase{
 			{"Group", `members.value eq "` + inner.ID + `"`, []string{g.ID}},
 			{"Group", `members.value eq "` + scim.NewID() + `"`, nil},
 			{"Group", `members.value eq "a b"`, nil},
-			{"User", `groups.value eq "` + g.ID + `"`, []string{u.ID}},
+			{"User", `groups.value eq "` + g.ID + `"`, sortedIDs(u.ID, v.ID)},
+			{"User", `groups[value eq "` + g.ID + `" and type eq "direct"]`, []string{u.ID}},
+			{"User", `groups[type eq "INDIRECT" and value eq "` + g.ID + `"]`, []string{v.ID}},
+			{"User", `groups[type eq "indirect"]`, []string{v.ID}},
 			{"User", `groups.display eq "inner"`, []string{v.ID}},
 			{"User", `not (groups.display eq "inner")`, []string{u.ID}},
 		} {
@@ -136,6 +138,11 @@ var queryCases = []testCase{
 		}
 		checkEqual(f, "memberships", n, 10)
 	}},
+}
+
+func sortedIDs(ids ...string) []string {
+	slices.Sort(ids)
+	return ids
 }
 
 // person is a user as the plain model sees it.

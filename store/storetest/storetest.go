@@ -27,7 +27,7 @@ func Run(t *testing.T, open Open) {
 		name  string
 		cases []testCase
 	}{
-		{"Read", readCases}, {"Commit", commitCases}, {"Members", memberCases}, {"Feed", feedCases}, {"Images", imageCases}, {"Deleted", deletedCases},
+		{"Read", readCases}, {"Commit", commitCases}, {"Members", memberCases}, {"Nesting", nestingCases}, {"Feed", feedCases}, {"Images", imageCases}, {"Deleted", deletedCases},
 		{"Query", queryCases}, {"Cursor", cursorCases}, {"Concurrent", concurrentCases}, {"State", stateCases}, {"Replay", replayCases}, {"Migrate", migrateCases},
 	}
 	for _, g := range groups {
