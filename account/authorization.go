@@ -2,17 +2,21 @@ package account
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"rollcall/scim"
 )
 
-// Reason is one way in which somebody comes by a permission: a role, the group that gives it, and the
-// LDAP group that the group's members come from.
+// Reason is one way in which somebody comes by a permission: a role, the group that gives it, the groups
+// that lead there, and the LDAP group that the members of the first of them come from.
 type Reason struct {
-	Role      string   `json:"role"`
-	Group     string   `json:"group,omitempty"`
+	Role  string `json:"role"`
+	Group string `json:"group,omitempty"`
+	// Through are the groups that lead to the group: from the one that has the person as a member to the
+	// one that is a member of the group. None where the person is a member of the group itself.
+	Through   []string `json:"through,omitempty"`
 	LDAPGroup []string `json:"ldapGroup,omitempty"`
 }
 
@@ -108,7 +112,12 @@ func (w *Workspace) ways(ctx context.Context, s *Settings, r *scim.Resource, gro
 		if !admins[g.ID] {
 			continue
 		}
-		stored, err := w.store.Get(ctx, g.Ref, scim.With{})
+		through, called, err := w.chain(ctx, groups, g.Ref)
+		if err != nil {
+			return nil, err
+		}
+		own := append(through, g.Ref)[0] // has the account itself as a member
+		stored, err := w.store.Get(ctx, own, scim.With{})
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +125,7 @@ func (w *Workspace) ways(ctx context.Context, s *Settings, r *scim.Resource, gro
 		if err != nil {
 			return nil, err
 		}
-		way := Reason{Role: s.AdministratorRole, Group: g.Display}
+		way := Reason{Role: s.AdministratorRole, Group: g.Display, Through: called}
 		names, _ := groupExtension(group)["ldapGroupNames"].([]any)
 		for _, n := range names {
 			if text, ok := n.(string); ok {
@@ -160,16 +169,26 @@ func (w *Workspace) Matrix(ctx context.Context, start, count int) (*Matrix, erro
 	if err != nil {
 		return nil, err
 	}
-	for id := range admins {
-		stored, err := w.store.Get(ctx, scim.Ref{Type: "Group", ID: id}, scim.With{})
+	_, err = w.eachWithin(ctx, admins, nil, func(ref scim.Ref) (bool, error) {
+		if ref.Type != "Group" {
+			return false, nil
+		}
+		stored, err := w.store.Get(ctx, ref, scim.With{})
+		if errors.Is(err, scim.ErrNotFound) {
+			return false, nil // it has gone, and its hint goes with it
+		}
 		if err != nil {
-			return nil, err
+			return false, err
 		}
 		r, err := stored.Resource()
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		m.Groups = append(m.Groups, Row{id, r.DisplayName(), true, inOrder(s.permissions(s.AdministratorRole))})
+		m.Groups = append(m.Groups, Row{r.ID, r.DisplayName(), true, inOrder(s.permissions(s.AdministratorRole))})
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(m.Groups, func(a, b Row) int { return strings.Compare(a.Name, b.Name) })
 	return m, nil

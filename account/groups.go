@@ -7,8 +7,8 @@ import (
 	"rollcall/scim"
 )
 
-// reviewGroup holds the rules of groups that make their members administrators: who marks one, who
-// changes its members, and that nobody takes the last administrator away by it.
+// reviewGroup holds the rules of groups that make their members administrators, and of those within
+// them: who marks one, who changes its members, and that nobody takes the last administrator away by it.
 func (ch *change) reviewGroup(ctx context.Context) error {
 	admins, err := ch.w.adminGroups(ctx)
 	if err != nil {
@@ -28,17 +28,24 @@ func (ch *change) reviewGroup(ctx context.Context) error {
 	if ch.act == actDelete {
 		is = false
 	}
-	if !was && !is {
+	within := false
+	if ch.act == actDelete || ch.act == actUpdate && len(ch.Edges) > 0 {
+		if within, err = ch.w.isWithin(ctx, ch.Ref, admins); err != nil {
+			return err
+		}
+	}
+	if !was && !is && !within {
 		return nil
 	}
+	deleted := ch.act == actDelete
 	// A source brings the members that an administrator mapped to the group.
 	sourced := ch.actor.Kind == "source" && was == is
-	if (was != is || len(ch.Edges) > 0) && !sourced && !ch.mayMark() {
+	if (was != is || deleted || len(ch.Edges) > 0) && !sourced && !ch.mayMark() {
 		return scim.Errorf(scim.ErrForbidden, "the members of the group are administrators: to change who they are needs the permission %s, and all that an administrator may do", RolesAssign)
 	}
 	if is {
 		ch.newAdmin = adminGroupsSpace
-	} else {
+	} else if was {
 		ch.oldAdmin = adminGroupsSpace
 	}
 	removed := map[string]bool{}
@@ -47,8 +54,8 @@ func (ch *change) reviewGroup(ctx context.Context) error {
 			removed[e.Member.ID] = true
 		}
 	}
-	if was && (!is || len(removed) > 0) {
-		ch.loss = &loss{group: ch.Ref, gone: !is, removed: removed}
+	if was && !is || deleted || len(removed) > 0 {
+		ch.loss = &loss{group: ch.Ref, gone: was && !is, deleted: deleted, removed: removed}
 	}
 	return nil
 }

@@ -315,7 +315,14 @@ func (w *Workspace) checkDefaultGroups(ctx context.Context, names []string) erro
 			}
 		case err != nil:
 			return err
-		case admins[group.ID]:
+		default:
+			within, err := w.isWithin(ctx, group, admins)
+			if err != nil {
+				return err
+			}
+			if !within && !admins[group.ID] {
+				continue
+			}
 			return scim.Errorf(scim.ErrInvalidValue, "defaultGroups: the members of %q are administrators, which not everybody shall be", name)
 		}
 	}

@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	"rollcall/scim"
@@ -80,7 +79,7 @@ func (s *Settings) isAdministrator(have set) bool {
 }
 
 // standing is what an account may do: the permissions of its roles, and of the administrator
-// role where it is a direct member of an admin group.
+// role where it is in an admin group, directly or by a group within it.
 func (w *Workspace) standing(ctx context.Context, s *Settings, r *scim.Resource, groups []scim.Membership) (set, error) {
 	roles := s.roleNames(r)
 	admins, err := w.adminGroups(ctx)
@@ -164,7 +163,8 @@ type loss struct {
 	user    scim.Ref
 	after   *scim.Resource // of the user; nil where it is deleted
 	group   scim.Ref
-	gone    bool            // the group gives nobody anything any more
+	gone    bool            // the group is no admin group any more
+	deleted bool            // nor is it there
 	removed map[string]bool // members that leave the group
 	alone   bool            // the user leaves every group
 }
@@ -189,37 +189,27 @@ func (w *Workspace) keepAdministrator(ctx context.Context, s *Settings, l loss) 
 
 // findAdministrator looks for an active administrator, or a token that is one, after a loss.
 func (w *Workspace) findAdministrator(ctx context.Context, s *Settings, l *loss) (bool, error) {
-	ids := map[string]bool{}
 	users, err := w.readIDs(ctx, adminUsersSpace)
 	if err != nil {
 		return false, err
 	}
-	maps.Copy(ids, users)
+	for id := range users {
+		if ok, err := w.remainsAdministrator(ctx, s, id, l, false); err != nil || ok {
+			return ok, err
+		}
+	}
 	groups, err := w.readIDs(ctx, adminGroupsSpace)
 	if err != nil {
 		return false, err
 	}
-	for id := range ids {
-		if ok, err := w.remainsAdministrator(ctx, s, id, l, groups); err != nil || ok {
-			return ok, err
+	found, err := w.eachWithin(ctx, groups, l, func(ref scim.Ref) (bool, error) {
+		if ref.Type != "User" {
+			return false, nil
 		}
-	}
-	for group := range groups {
-		if l != nil && l.gone && l.group.ID == group {
-			continue
-		}
-		for m, err := range w.store.Members(ctx, scim.Ref{Type: "Group", ID: group}, scim.Ref{}) {
-			if err != nil {
-				return false, err
-			}
-			if m.Type != "User" || ids[m.ID] {
-				continue
-			}
-			ids[m.ID] = true
-			if ok, err := w.remainsAdministrator(ctx, s, m.ID, l, groups); err != nil || ok {
-				return ok, err
-			}
-		}
+		return w.remainsAdministrator(ctx, s, ref.ID, l, true)
+	})
+	if err != nil || found {
+		return found, err
 	}
 	but := ""
 	if l != nil {
@@ -233,9 +223,10 @@ func (w *Workspace) readIDs(ctx context.Context, space string) (map[string]bool,
 	return w.idsOf(ctx, space)
 }
 
-// remainsAdministrator tells whether somebody is an active administrator after a loss.
-func (w *Workspace) remainsAdministrator(ctx context.Context, s *Settings, id string, l *loss, admins map[string]bool) (bool, error) {
-	stored, err := w.store.Get(ctx, scim.Ref{Type: "User", ID: id}, scim.With{Groups: true})
+// remainsAdministrator tells whether somebody is an active administrator after a loss, by their roles or,
+// where grouped is set, by a group.
+func (w *Workspace) remainsAdministrator(ctx context.Context, s *Settings, id string, l *loss, grouped bool) (bool, error) {
+	stored, err := w.store.Get(ctx, scim.Ref{Type: "User", ID: id}, scim.With{})
 	if errors.Is(err, scim.ErrNotFound) {
 		return false, nil
 	}
@@ -250,18 +241,14 @@ func (w *Workspace) remainsAdministrator(ctx context.Context, s *Settings, id st
 		if l.after == nil {
 			return false, nil
 		}
-		r = l.after
+		r, grouped = l.after, grouped && !l.alone
 	}
 	if !r.Active() {
 		return false, nil
 	}
 	roles := s.roleNames(r)
-	for _, g := range stored.Groups {
-		left := l != nil && (l.alone && l.user.ID == id || l.group.ID == g.ID && (l.gone || l.removed[id]))
-		if admins[g.ID] && !left {
-			roles = append(roles, s.AdministratorRole)
-			break
-		}
+	if grouped {
+		roles = append(roles, s.AdministratorRole)
 	}
 	return s.isAdministrator(s.permissions(roles...)), nil
 }

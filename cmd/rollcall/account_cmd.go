@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -258,6 +259,9 @@ func because(reasons []account.Reason) string {
 		chain := "role " + r.Role
 		if r.Group != "" {
 			chain += " ← group " + r.Group
+		}
+		for _, name := range slices.Backward(r.Through) {
+			chain += " ← group " + name
 		}
 		if len(r.LDAPGroup) > 0 {
 			chain += " ← LDAP group " + strings.Join(r.LDAPGroup, ", ")

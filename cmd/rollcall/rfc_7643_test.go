@@ -212,8 +212,8 @@ func TestRFC7643_4_Types(t *testing.T) {
 		for i := range a.list("groups") {
 			kinds[a.at("groups", i, "display")] = a.at("groups", i, "type")
 		}
-		if len(kinds) != 1 || kinds["inner"] != "direct" {
-			t.Errorf("groups = %v, want inner alone, direct", kinds)
+		if len(kinds) != 2 || kinds["inner"] != "direct" || kinds["outer"] != "indirect" {
+			t.Errorf("groups = %v, want inner direct, outer indirect", kinds)
 		}
 		s.refused(t, 400, "mutability", "PATCH", user, patchOp(`{"op":"remove","path":"groups"}`))
 	})
