@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -161,3 +162,42 @@ func TestAdministratorsByNesting(t *testing.T) {
 }
 
 func queryOf(filter string) string { return url.QueryEscape(filter) }
+
+// TestNestedKeep: the people of an LDAP group within another are indirect members of that with keep, and
+// direct ones of both with flatten.
+func TestNestedKeep(t *testing.T) {
+	const people = `dn: dc=example,dc=com
+objectClass: domain
+dc: example
+entryUUID: 00000000-0000-4000-8000-000000000001
+
+dn: uid=ada,dc=example,dc=com
+objectClass: inetOrgPerson
+uid: ada
+cn: Ada
+sn: Ada
+entryUUID: 00000000-0000-4000-8000-000000000002
+
+dn: cn=team,dc=example,dc=com
+objectClass: groupOfNames
+cn: team
+member: uid=ada,dc=example,dc=com
+entryUUID: 00000000-0000-4000-8000-000000000003
+
+dn: cn=all,dc=example,dc=com
+objectClass: groupOfNames
+cn: all
+member: cn=team,dc=example,dc=com
+entryUUID: 00000000-0000-4000-8000-000000000004
+`
+	file := write(t, filepath.Join(t.TempDir(), "people.ldif"), people, 0o600)
+	for nested, kind := range map[string]string{"keep": "indirect", "flatten": "direct"} {
+		s := inProcessServer(t, "sources: {corp: {type: ldif, path: "+file+", preset: openldap, users: {base: 'dc=example,dc=com'}, groups: {base: 'dc=example,dc=com', nested: "+nested+"}}}")
+		s.syncJSON(exitDone, "run", "corp")
+		list := s.want(200, "GET", "/scim/v2/Users?filter="+queryOf(`userName eq "ada"`), "").body["Resources"].([]any)
+		want := map[string]string{"team": "direct", "all": kind}
+		if got := groupKinds(answer{body: list[0].(map[string]any)}); !maps.Equal(got, want) {
+			t.Errorf("with %s: groups = %v, want %v", nested, got, want)
+		}
+	}
+}
