@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"internal/recorder":   {}, // what it keeps is text
 	"internal/schemas":    {"scim"},
 	"internal/simulate":   {},
-	"console":             {},
+	"console":             {"account", "sync", "scim"},
 	"internal/testserver": {},
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 )
 
+// TestConsole holds what a page needs no server for; the others are tested with one, in cmd/rollcall.
 func TestConsole(t *testing.T) {
 	h, err := New(Config{BaseURL: func(*http.Request) (string, bool) { return `https://scim.example.com/"><script>`, true }, Version: "1.2.3"})
 	if err != nil {
@@ -18,7 +19,7 @@ func TestConsole(t *testing.T) {
 	}{
 		"/console/":          {200, "text/html; charset=utf-8"},
 		"/console/style.css": {200, "text/css; charset=utf-8"},
-		"/console/nothing":   {404, "text/plain; charset=utf-8"},
+		"/console/nothing":   {404, "text/html; charset=utf-8"},
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -30,6 +31,14 @@ func TestConsole(t *testing.T) {
 		}
 		if strings.Contains(w.Body.String(), "<script>") {
 			t.Errorf("GET %s: the base URL is not escaped: %s", path, w.Body)
+		}
+	}
+	for pattern := range h.ownPages() { // nobody is signed in
+		method, path, _ := strings.Cut(pattern, " ")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		if w.Code != 303 || !strings.HasSuffix(w.Header().Get("Location"), "/console/login") {
+			t.Errorf("%s = %d %s, want to be led to where one signs in", pattern, w.Code, w.Header().Get("Location"))
 		}
 	}
 }

@@ -235,16 +235,17 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 	if err != nil {
 		return nil, err
 	}
-	pages, err := console.New(console.Config{BaseURL: scimHandler.BaseURL, Version: version})
+	sources, shown := make(map[string]api.Source, len(c.sources)), make(map[string]console.Source, len(c.sources))
+	for name, s := range c.sources {
+		next := func() time.Time { return s.runner.Next(time.Now()) }
+		sources[name] = api.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule, Next: next}
+		shown[name] = console.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule, Next: next}
+	}
+	pages, err := console.New(console.Config{Accounts: c.accounts, BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Sources: shown, Version: version, Lifetime: lifetime, Logger: c.log})
 	if err != nil {
 		return nil, err
 	}
-	sources := make(map[string]api.Source, len(c.sources))
-	for name, s := range c.sources {
-		sources[name] = api.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule,
-			Next: func() time.Time { return s.runner.Next(time.Now()) }}
-	}
-	calls := api.New(api.Config{Version: version, Requests: c.requests, Accounts: c.accounts, SignIn: noteActor(scimHandler.SignIn), BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Schemas: c.schemas, FilterLimits: c.config.Server.Filter.limits(), Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Audit: c.audit, Lifetime: lifetime, Logger: c.log})
+	calls := api.New(api.Config{Version: version, Requests: c.requests, Accounts: c.accounts, Browser: pages, SignIn: noteActor(scimHandler.SignIn), BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Schemas: c.schemas, FilterLimits: c.config.Server.Filter.limits(), Explain: c.explain, Backup: c.sendBackup, Sources: sources, Events: c.events, Audit: c.audit, Lifetime: lifetime, Logger: c.log})
 	oauth := api.NewOAuth(api.OAuthConfig{Accounts: c.accounts, BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Logger: c.log})
 
 	recorded := c.requests.Handler(scimHandler)
