@@ -72,6 +72,15 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+func TestCPUOf(t *testing.T) {
+	out := []byte("cpu: AMD EPYC\nBenchmarkDecode/tap-2 \t 5\t 14242375 ns/op\t 1566 cpu-ns/entry\t 873345 B/op\nBenchmarkDecode/go-ldap \t 5\t 981603476 ns/op\t 104502.5 cpu-ns/entry\nPASS\n")
+	for name, want := range map[string]float64{"tap": 1566, "go-ldap": 104502.5, "other": 0} {
+		if got := cpuOf(out, name); got != want {
+			t.Errorf("cpuOf(%s) = %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestReadAnswer(t *testing.T) {
 	for _, test := range []struct {
 		name, text string

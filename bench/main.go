@@ -180,6 +180,13 @@ func (b *bench) measure(ctx context.Context) error {
 			return err
 		}
 	}
+	if len(b.people) > 0 {
+		checks, err := b.decode(ctx)
+		if err != nil {
+			return err
+		}
+		b.result.Checks = append(b.result.Checks, checks...)
+	}
 	for _, people := range b.people {
 		checks, err := b.ldap(ctx, people)
 		if err != nil {
