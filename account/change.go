@@ -112,6 +112,9 @@ func (ch *change) reviewUser(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := ch.holdSource(); err != nil {
+		return err
+	}
 	if err := checkPreferences(ch.after); err != nil {
 		return err
 	}
@@ -278,6 +281,31 @@ func sourceOf(r *scim.Resource) string {
 		return s
 	}
 	return "local"
+}
+
+// holdSource keeps how the person logs in as it was when the account was made: from then on the attribute
+// is readOnly, which a PUT leaves as it is, and a PATCH may not name (RFC 7644 §3.5.1, §3.5.2). One that
+// is not there counts as "local".
+func (ch *change) holdSource() error {
+	if ch.before == nil || ch.after == nil {
+		return nil
+	}
+	was, is := extension(ch.before)["source"], extension(ch.after)["source"]
+	switch {
+	case was == is:
+		return nil
+	case sourceOf(ch.before) != sourceOf(ch.after) && !ch.KeepForeign:
+		return scim.Errorf(scim.ErrMutability, "source: it is set when an account is made, and stays")
+	}
+	ext := extension(ch.after)
+	if ext == nil {
+		ext = map[string]any{}
+		ch.after.Attributes[scim.AccountUserURN] = ext
+	}
+	if ext["source"] = was; was == nil {
+		delete(ext, "source")
+	}
+	return nil
 }
 
 // extension is the account extension of a user, nil where there is none.

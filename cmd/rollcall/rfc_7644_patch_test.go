@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"rollcall/scim"
 )
 
 // patchCase is a resource's attributes, operations and what is there afterwards.
@@ -92,12 +94,12 @@ func TestRFC7644_3_5_2_Patch(t *testing.T) {
 		}
 	})
 	t.Run("immutable is set once", func(t *testing.T) {
-		source := func(v string) string {
-			return patchOp(`{"op":"add","path":"` + urnAccount + `:source","value":"` + v + `"}`)
-		}
-		s.want(t, 200, "PATCH", user, source("ldap")).holds(t, []any{urnAccount, "source"}, "ldap")
-		s.want(t, 200, "PATCH", user, source("ldap"))
-		s.refused(t, 400, "mutability", "PATCH", user, source("sso"))
+		group, urn := s.create(t, "/Groups", `{"displayName":"immutable"}`), scim.AccountGroupURN
+		source := func(v string) string { return patchOp(`{"op":"add","path":"` + urn + `:source","value":"` + v + `"}`) }
+		s.want(t, 204, "PATCH", group, source("ldap"))
+		s.want(t, 204, "PATCH", group, source("ldap"))
+		s.want(t, 200, "GET", group, "").holds(t, []any{urn, "source"}, "ldap")
+		s.refused(t, 400, "mutability", "PATCH", group, source("sso"))
 	})
 	t.Run("paths that are none", func(t *testing.T) {
 		for _, path := range []string{"nothing", "name.nothing", "emails[type eq", "emails[type xx \\\"work\\\"]", "emails[].value", "name..givenName", "urn:x:y:title"} {
