@@ -54,7 +54,49 @@ func (w *Workspace) Restore(ctx context.Context, ref scim.Ref) (*scim.Committed,
 	if err != nil {
 		return nil, err
 	}
+	if err := w.reviewRestored(ctx, u, ref); err != nil {
+		return nil, err
+	}
 	return u.Restore(ctx, ref)
+}
+
+// reviewRestored holds who comes back to the rules of who is made: nobody gets back more than the actor
+// may give, and an administrator is found as one. Password, sessions and tokens went with the
+// deletion, and stay gone.
+func (w *Workspace) reviewRestored(ctx context.Context, u undertaker, ref scim.Ref) error {
+	if ref.Type != "User" {
+		return nil
+	}
+	var found *scim.Resource
+	var groups []scim.Membership
+	err := u.Deleted(ctx, scim.Ref{}, func(d *scim.Deleted) error {
+		if d.Resource.Ref == ref {
+			found = d.Resource
+			for _, g := range d.Groups {
+				groups = append(groups, scim.Membership{Ref: g, Direct: true})
+			}
+		}
+		return nil
+	})
+	if err != nil || found == nil {
+		return err // Restore tells that it is not there
+	}
+	s, err := w.dir.settings(ctx, w.name)
+	if err != nil {
+		return err
+	}
+	have, err := w.standing(ctx, s, found, groups)
+	if err != nil {
+		return err
+	}
+	ch := &change{w: w, actor: scim.ActorFrom(ctx), settings: s}
+	if !ch.ceiling().holds(have) {
+		return scim.Errorf(scim.ErrForbidden, "the account may do more than you: it is not yours to bring back")
+	}
+	if s.isAdministrator(s.permissions(s.roleNames(found)...)) {
+		return w.hint(ctx, adminUsersSpace, ref.ID, true)
+	}
+	return nil
 }
 
 // Purge removes what was deleted for good, by the right to delete it.

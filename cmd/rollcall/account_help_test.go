@@ -21,10 +21,17 @@ import (
 // accountServer serves accounts on a store, in this process. Several on one store are replicas.
 func accountServer(t *testing.T, storeURL string) *served {
 	t.Helper()
+	s, _ := accountServerCore(t, storeURL)
+	return s
+}
+
+func accountServerCore(t *testing.T, storeURL string) (*served, *core) {
+	t.Helper()
 	testserver.Long(t)
-	server := httptest.NewServer(asDocumented(t, openServer(t, storeURL, "server: {trusted_proxies: [127.0.0.0/8]}\n")))
+	core, h := openServerCore(t, storeURL, "server: {trusted_proxies: [127.0.0.0/8]}\n")
+	server := httptest.NewServer(asDocumented(t, h))
 	t.Cleanup(server.Close)
-	return &served{t: t, base: server.URL, storeURL: storeURL}
+	return &served{t: t, base: server.URL, storeURL: storeURL}, core
 }
 
 // openServer is all that a server answers, with a keyring of its own and the token testToken.
