@@ -137,14 +137,20 @@ func (k *keyring) add(now time.Time) (string, error) {
 	return key.ID, k.write(append(append([]ringKey{}, k.keys...), key), false)
 }
 
-// retire removes all keys but the newest.
-func (k *keyring) retire() error {
+// retire removes all keys but the newest, and those that are used.
+func (k *keyring) retire(used map[string]bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.load(); err != nil {
 		return err
 	}
-	return k.write(k.keys[len(k.keys)-1:], false)
+	var kept []ringKey
+	for i, key := range k.keys {
+		if i == len(k.keys)-1 || used[key.ID] {
+			kept = append(kept, key)
+		}
+	}
+	return k.write(kept, false)
 }
 
 // key is the key of an id, or the newest for "".
