@@ -67,6 +67,7 @@ or directory could not be reached.`,
 			for _, name := range slices.Sorted(maps.Keys(config.Sources)) {
 				d.source(cmd.Context(), config.Sources[name])
 			}
+			d.keyrings()
 			d.certificate()
 			d.baseURL(cmd.Context())
 			d.server(cmd.Context())

@@ -50,6 +50,14 @@ func TestDoctorOnRedis(t *testing.T) {
 	wantLines(t, diagnose(t, exitUnreachable, fmt.Sprintf("store: {url: 'redis://127.0.0.1:%d/0'}", testserver.FreePort(t))), "fail store: redis://127.0.0.1", "Is it running")
 }
 
+func TestDoctorOnKeyrings(t *testing.T) {
+	dir := t.TempDir()
+	open := write(t, filepath.Join(dir, "open.json"), `{"keys":[]}`, 0o644)
+	text := diagnose(t, exitFailed, fmt.Sprintf("store: {url: 'bolt:%s/rollcall.db'}\nsecrets: {keyring: %q}\naudit: {keyring: %q}\n", dir, open, filepath.Join(dir, "new.json")))
+	wantLines(t, text, "fail keyring: secrets.keyring", "chmod 400", "ok keyring: audit.keyring: "+filepath.Join(dir, "new.json")+" is made at first use")
+	wantLines(t, diagnose(t, exitFailed, fmt.Sprintf("store: {url: 'bolt:%s/rollcall.db'}\naudit: {keyring: '%[1]s/none/new.json'}\n", dir)), "fail keyring: audit.keyring", "cannot be made")
+}
+
 func TestDoctorOnSourcesAndURL(t *testing.T) {
 	people := write(t, filepath.Join(t.TempDir(), "people.ldif"), blocks(documents(t)["docs/ldap.md"], "ldif")[0], 0o600)
 	s := inProcessServer(t, "")

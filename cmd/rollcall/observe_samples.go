@@ -32,6 +32,7 @@ func (c *core) samples(ctx context.Context) []ops.Sample {
 		return all
 	}
 	all = append(all, c.signInSamples(ctx)...)
+	all = append(all, ops.Sample{Name: "audit_seal_lag_seconds", Value: c.audit.Lag().Seconds()})
 	backlogs, err := c.events.Backlogs(ctx)
 	if err != nil {
 		c.log.DebugContext(ctx, "the backlog of events cannot be read", "error", err)
