@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"rollcall/scim"
@@ -92,7 +91,7 @@ type Directory struct {
 	outbox     *outbox
 	providers  map[string]*provider // by name; not changed once built
 	sso        scim.KV              // logins by them that were begun
-	ssoSwept   atomic.Int64
+	ssoBroom   broom
 	eraseMore  []Eraser
 	sum        func(text string) (string, error)
 	record     func(ctx context.Context, workspace string, e AuditEvent) error

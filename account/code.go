@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"rollcall/scim"
@@ -81,8 +80,7 @@ type codes struct {
 	kv  scim.KV
 	now func() time.Time
 
-	mu    sync.Mutex // guards swept
-	swept time.Time
+	broom broom
 }
 
 func newCodes(state scim.State, now func() time.Time) *codes {
@@ -180,28 +178,7 @@ func (s *codes) redeem(ctx context.Context, c *code, old []byte, use func() erro
 // sweep removes codes whose time is over, now and then.
 func (s *codes) sweep(ctx context.Context) {
 	now := s.now()
-	s.mu.Lock()
-	due := now.Sub(s.swept) >= sweepEvery
-	if due {
-		s.swept = now
-	}
-	s.mu.Unlock()
-	if !due {
-		return
-	}
-	var over []string
-	_ = s.kv.Scan(ctx, func(key string, value []byte) error {
-		c := &code{}
-		if json.Unmarshal(value, c) == nil && now.After(c.Expires) {
-			over = append(over, key)
-		}
-		return nil
-	})
-	for _, key := range over {
-		if s.kv.Delete(ctx, key) != nil {
-			return
-		}
-	}
+	sweep(ctx, &s.broom, s.kv, now, func(c *code) bool { return now.After(c.Expires) }, s.kv.Delete)
 }
 
 // codeAccount is the account that a code is for: there, active, logging in by password, and with the

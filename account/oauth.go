@@ -2,8 +2,6 @@ package account
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"net/netip"
 	"time"
 
@@ -20,8 +18,6 @@ const (
 	// for one with every call.
 	mintRate  = 1
 	mintBurst = 60
-	// sweepEvery is how often ended access tokens are cleaned up, at most.
-	sweepEvery = 10 * time.Minute
 )
 
 // Grant asks for an access token by OAuth 2.0 client credentials (RFC 6749 §4.4).
@@ -89,32 +85,10 @@ func (d *Directory) mintAccess(ctx context.Context, secret cachedToken, scopes [
 	return Access{Text: text, Life: life, Scopes: scopes}, nil
 }
 
-// sweep removes access tokens that have ended, now and then. What it does not get to, a later
-// one does: they are worth nothing anyway.
+// sweep removes access tokens that have ended, now and then.
 func (t *tokens) sweep(ctx context.Context) {
-	now := t.now()
-	t.mu.Lock()
-	due := now.Sub(t.swept) >= sweepEvery
-	if due {
-		t.swept = now
-	}
-	t.mu.Unlock()
-	if !due {
-		return
-	}
-	var ended []string
-	err := t.access.Scan(ctx, func(id string, value []byte) error {
-		var tok Token
-		if json.Unmarshal(value, &tok) == nil && t.expired(tok) {
-			ended = append(ended, id)
-		}
-		return nil
+	sweep(ctx, &t.broom, t.access, t.now(), func(tok *Token) bool { return t.expired(*tok) }, func(ctx context.Context, id string) error {
+		defer t.forget(id)
+		return t.access.Delete(ctx, id)
 	})
-	for _, id := range ended {
-		err = errors.Join(err, t.access.Delete(ctx, id))
-		t.forget(id)
-		if err != nil {
-			return
-		}
-	}
 }

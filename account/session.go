@@ -7,7 +7,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"rollcall/scim"
@@ -52,8 +51,7 @@ type sessions struct {
 	now   func() time.Time
 	cache *cache[*session]
 
-	mu    sync.Mutex // guards swept
-	swept time.Time
+	broom broom
 }
 
 func newSessions(state scim.State, now func() time.Time) *sessions {
@@ -138,28 +136,7 @@ func (s *sessions) each(ctx context.Context, fn func(*session)) error {
 // sweep removes sessions that have ended by themselves, now and then.
 func (s *sessions) sweep(ctx context.Context) {
 	now := s.now()
-	s.mu.Lock()
-	due := now.Sub(s.swept) >= sweepEvery
-	if due {
-		s.swept = now
-	}
-	s.mu.Unlock()
-	if !due {
-		return
-	}
-	var over []string
-	_ = s.kv.Scan(ctx, func(id string, value []byte) error {
-		sess := &session{}
-		if json.Unmarshal(value, sess) == nil && sess.ended(now) {
-			over = append(over, id)
-		}
-		return nil
-	})
-	for _, id := range over {
-		if s.end(ctx, id) != nil {
-			return
-		}
-	}
+	sweep(ctx, &s.broom, s.kv, now, func(sess *session) bool { return sess.ended(now) }, s.end)
 }
 
 // subject is an account as of at most cacheTime ago, for those who are signed in as it.

@@ -158,20 +158,5 @@ func (d *Directory) enterSSO(ctx context.Context, p *provider, workspace, name s
 // sweepSSO removes logins that nobody has finished, now and then.
 func (d *Directory) sweepSSO(ctx context.Context) {
 	now := d.now()
-	if last := d.ssoSwept.Load(); now.UnixMilli()-last < sweepEvery.Milliseconds() || !d.ssoSwept.CompareAndSwap(last, now.UnixMilli()) {
-		return
-	}
-	var over []string
-	_ = d.sso.Scan(ctx, func(key string, value []byte) error {
-		var s ssoState
-		if json.Unmarshal(value, &s) == nil && !now.Before(s.Expires) {
-			over = append(over, key)
-		}
-		return nil
-	})
-	for _, key := range over {
-		if d.sso.Delete(ctx, key) != nil {
-			return
-		}
-	}
+	sweep(ctx, &d.ssoBroom, d.sso, now, func(s *ssoState) bool { return !now.Before(s.Expires) }, d.sso.Delete)
 }

@@ -55,8 +55,7 @@ type throttle struct {
 	now   func() time.Time
 	locks [64]sync.Mutex // of keys, by their first byte: most races are within one process
 
-	mu    sync.Mutex // guards swept
-	swept time.Time
+	broom broom
 }
 
 func newThrottle(state scim.State, now func() time.Time) *throttle {
@@ -203,26 +202,6 @@ func (t *throttle) change(ctx context.Context, key string, change func(*tries) e
 // sweep forgets what counts no more, now and then.
 func (t *throttle) sweep(ctx context.Context) {
 	now := t.now()
-	t.mu.Lock()
-	due := now.Sub(t.swept) >= sweepEvery
-	if due {
-		t.swept = now
-	}
-	t.mu.Unlock()
-	if !due {
-		return
-	}
-	var over []string
-	_ = t.kv.Scan(ctx, func(key string, value []byte) error {
-		var v tries
-		if json.Unmarshal(value, &v) == nil && now.Sub(v.Last) > 2*throttleForget && now.Sub(v.Good) > throttleGood {
-			over = append(over, key)
-		}
-		return nil
-	})
-	for _, key := range over {
-		if t.kv.Delete(ctx, key) != nil {
-			return
-		}
-	}
+	over := func(v *tries) bool { return now.Sub(v.Last) > 2*throttleForget && now.Sub(v.Good) > throttleGood }
+	sweep(ctx, &t.broom, t.kv, now, over, t.kv.Delete)
 }

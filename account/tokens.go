@@ -84,9 +84,10 @@ type tokens struct {
 	kv, access scim.KV // access holds the access tokens
 	now        func() time.Time
 
-	mu    sync.Mutex // guards what follows
+	broom broom // of access
+
+	mu    sync.Mutex // guards cache
 	cache map[string]cachedToken
-	swept time.Time // when ended access tokens were last cleaned up
 }
 
 type cachedToken struct {
