@@ -25,6 +25,7 @@ var neverFails = []string{"GET /api/v1/openapi.json"}
 // TestOpenAPI calls every route with success and with an error, and holds each exchange against the
 // document. Whoever adds a route adds its call to walkAPI.
 func TestOpenAPI(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	went := map[string][2]bool{} // route: with success, with an error
 	s := documentServer(t, func(r *routers.Route, status int) {
@@ -201,6 +202,7 @@ func walkAccounts(s *served) {
 	boss.login("default").want(204, "POST", "/api/v1/password", `{"current":"`+goodPassword+`","new":"another good password","confirm":"another good password"}`)
 	s.want(204, "POST", "/api/v1/password", fmt.Sprintf(`{"userId":%q,"new":%q}`, boss.id, goodPassword))
 	boss.login("default").want(204, "POST", "/api/v1/logout", "")
+	s.want(204, "POST", path+"/erase", "")
 }
 
 func walkSync(s *served) {

@@ -405,7 +405,8 @@ func TestClientsOnTheWholeStack(t *testing.T) {
 // openRoutes are those that nobody needs to be signed in for: they are how one comes to be, and what
 // tells of the rest.
 var openRoutes = []string{"POST /api/v1/login", "POST /api/v1/login/guest", "GET /api/v1/openapi.json",
-	"POST /api/v1/invitations/accept", "POST /api/v1/password/reset", "POST /api/v1/password/redeem"}
+	"POST /api/v1/invitations/accept", "POST /api/v1/password/reset", "POST /api/v1/password/redeem",
+	"GET /api/v1/login/sso/{provider}", "GET /api/v1/login/sso/{provider}/callback"}
 
 // TestAPIDeniesByDefault calls every route of the API without credentials and with too few rights
 // (security.md R8).
