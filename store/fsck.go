@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"rollcall/scim"
 )
@@ -35,6 +34,9 @@ const (
 	LockForever      = "lock.forever"
 	NameStale        = "name.stale" // kept beside a group, and not its name; or of no group
 	KeyUnknown       = "key.unknown"
+
+	DeletedUnreadable = "deleted.unreadable" // what was deleted, and cannot be restored
+	DeletedVersion    = "deleted.version"    // deleted by a change above the workspace's number
 )
 
 // Finding is one invariant that does not hold.
@@ -96,7 +98,8 @@ func (w *Workspace) Fsck(ctx context.Context) (*Report, error) {
 	return last, nil
 }
 
-// fsck is one pass.
+// fsck is one pass. Its checks are in fsck_claims.go, fsck_edges.go, fsck_feed.go and fsck_names.go, and what is
+// done about a finding in fsck_repair.go.
 type fsck struct {
 	w      *Workspace
 	model  *scim.Model
@@ -128,7 +131,7 @@ func (c *fsck) run(ctx context.Context) (moved bool, err error) {
 		return false, err
 	}
 	steps := []func(context.Context) error{
-		c.feed, c.readNames, c.records, c.strayNames, c.claims, c.locks,
+		c.feed, c.readNames, c.records, c.strayNames, c.claims, c.locks, c.deleted,
 		func(ctx context.Context) error { return c.edges(ctx, Members, Groups) },
 		func(ctx context.Context) error { return c.edges(ctx, Groups, Members) },
 		func(ctx context.Context) error {
@@ -195,288 +198,6 @@ func (c *fsck) record(ctx context.Context, raw *Raw) []claim {
 	}
 	c.name(t, r)
 	return claims
-}
-
-// readNames reads the names that are kept beside groups.
-func (c *fsck) readNames(ctx context.Context) error {
-	c.names = map[string]string{}
-	return c.w.backend.KVScan(ctx, c.w.ws, NamesSpace, func(ref string, name []byte) error {
-		c.names[ref] = string(name)
-		return nil
-	})
-}
-
-// name compares a group's name with the one that is kept beside it. None is no damage: it
-// is then read from the group, as in stores that are older than the names.
-func (c *fsck) name(t *scim.ResourceType, r *scim.Resource) {
-	if len(t.MemberTypes) == 0 {
-		return
-	}
-	on := r.Ref.String()
-	name, kept := c.names[on]
-	if kept && name != r.DisplayName() {
-		c.repairName(c.found(NameStale, on, "another name is kept beside the group"), on, r.DisplayName())
-	}
-	delete(c.names, on)
-}
-
-// strayNames tells of the names that no group has.
-func (c *fsck) strayNames(ctx context.Context) error {
-	for text := range c.names {
-		ref, ok := ParseRef(text)
-		raws, err := c.w.backend.Read(ctx, c.w.ws, []scim.Ref{ref}, false)
-		if err != nil {
-			return err
-		}
-		if !ok || !raws[0].Found {
-			c.repairStrayName(c.found(NameStale, text, "there is no such group"), text)
-		}
-	}
-	return nil
-}
-
-// checkVersions compares records with the feed's entries of their versions.
-func (c *fsck) checkVersions(ctx context.Context, raws []Raw) error {
-	var sound []Raw
-	var numbers []scim.Version
-	for _, raw := range raws {
-		if raw.Damage == "" {
-			sound, numbers = append(sound, raw), append(numbers, raw.Version)
-		}
-	}
-	entries, err := c.w.backend.FeedAt(ctx, c.w.ws, numbers)
-	if err != nil {
-		if !isCorrupt(err) {
-			return err
-		}
-		return nil // told by feed
-	}
-	_, now, err := c.w.backend.Feed(ctx, c.w.ws, maxVersion, 1)
-	if err != nil {
-		return err
-	}
-	for i, raw := range sound {
-		e := entries[i]
-		switch {
-		case raw.Version > now:
-			c.found(RecordVersion, raw.Ref.String(), "version %d is above the workspace's number %d", raw.Version, now)
-		case e.Version == 0: // trimmed, or a gap, which feed tells
-		case e.Nonce != raw.Nonce || e.Ref != raw.Ref && !slices.Contains(e.Groups, raw.Ref):
-			c.found(RecordFeed, raw.Ref.String(), "change %d is another one, of %s", e.Version, e.Ref)
-		}
-	}
-	return nil
-}
-
-func (c *fsck) checkClaims(ctx context.Context, space string, wanted []claim) error {
-	keys := make([]string, len(wanted))
-	for i, cl := range wanted {
-		keys[i] = cl.Key
-	}
-	held, err := c.w.backend.Holders(ctx, c.w.ws, space, keys)
-	if err != nil {
-		return err
-	}
-	for i, cl := range wanted {
-		on := fmt.Sprintf("%s %q", space, cl.Key)
-		switch held[i].ID {
-		case cl.ID:
-		case "":
-			c.repairMissing(c.found(ClaimMissing, on, "%s has it, and nobody claims it", cl.ID), c.typeOfSpace(space).Name, cl.Claim)
-		default:
-			c.found(ClaimTaken, on, "%s has it, and %s claims it", cl.ID, held[i].ID)
-		}
-	}
-	return nil
-}
-
-// claims checks that whoever claims a value has it.
-func (c *fsck) claims(ctx context.Context) error {
-	spaces, err := c.w.backend.Spaces(ctx, c.w.ws, "")
-	if err != nil {
-		return err
-	}
-	for _, space := range spaces {
-		t := c.typeOfSpace(space)
-		if t == nil {
-			c.found(ClaimSpace, space, "no resource type has such a unique attribute")
-			continue
-		}
-		err := c.w.backend.ScanClaims(ctx, c.w.ws, space, func(claims []Claim) error {
-			return c.checkHolders(ctx, t, claims)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *fsck) typeOfSpace(space string) *scim.ResourceType {
-	name, _, _ := strings.Cut(space, ".")
-	t := c.model.Type(name)
-	if t == nil {
-		return nil
-	}
-	unique := slices.ContainsFunc(t.Unique, func(a *scim.Attribute) bool { return uniqueSpace(t, a) == space })
-	if unique || space == enumeration(t) || strings.HasPrefix(space, externalIDPrefix(t.Name)) {
-		return t
-	}
-	return nil
-}
-
-func (c *fsck) checkHolders(ctx context.Context, t *scim.ResourceType, held []Claim) error {
-	c.report.Claims += len(held)
-	refs := make([]scim.Ref, len(held))
-	for i, cl := range held {
-		refs[i] = scim.Ref{Type: t.Name, ID: cl.ID}
-	}
-	raws, err := c.w.backend.Read(ctx, c.w.ws, refs, false)
-	if err != nil {
-		return err
-	}
-	for i, cl := range held {
-		on := fmt.Sprintf("%s %q", cl.Space, cl.Key)
-		if !raws[i].Found {
-			c.repairStale(c.found(ClaimStale, on, "its holder %s does not exist", refs[i]), cl)
-			continue
-		}
-		stored, err := decodeRecord(&raws[i])
-		if err != nil {
-			continue // told by records
-		}
-		r, err := stored.Resource()
-		if err != nil {
-			continue
-		}
-		has, err := claimsOf(t, r)
-		if err == nil && !slices.ContainsFunc(has, func(h claim) bool { return h.Space == cl.Space && h.Key == cl.Key }) {
-			c.repairStale(c.found(ClaimStale, on, "its holder %s has no such value", refs[i]), cl)
-		}
-	}
-	return nil
-}
-
-// edges checks one side of the edges against the other, and against the records.
-func (c *fsck) edges(ctx context.Context, side, other Direction) error {
-	return c.w.backend.ScanEdges(ctx, c.w.ws, side, func(edges []EdgeAt) error {
-		if side == Members {
-			c.report.Edges += len(edges)
-		}
-		back := make([]EdgeAt, len(edges))
-		refs := make([]scim.Ref, 0, 2*len(edges))
-		for i, e := range edges {
-			back[i] = EdgeAt{From: e.To, To: e.From}
-			refs = append(refs, e.From, e.To)
-		}
-		has, err := c.w.backend.HasEdges(ctx, c.w.ws, other, back)
-		if err != nil {
-			return err
-		}
-		raws, err := c.w.backend.Read(ctx, c.w.ws, refs, false)
-		if err != nil {
-			return err
-		}
-		for i, e := range edges {
-			on := fmt.Sprintf("%c %s %s", side, e.From, e.To)
-			ends := raws[2*i : 2*i+2]
-			if !has[i] {
-				f := c.found(EdgeOneWay, on, "%s does not list it", e.To)
-				if ends[0].Found && ends[1].Found {
-					c.repairOneWay(f, side, e)
-				}
-			}
-			for _, end := range ends {
-				if !end.Found {
-					c.repairEdge(c.found(EdgeDangling, on, "%s does not exist", end.Ref), side, e)
-				}
-			}
-			if t := c.model.Type(e.From.Type); side == Members && t != nil && !slices.Contains(t.MemberTypes, e.To.Type) {
-				c.repairEdge(c.found(EdgeType, on, "a %s may not be a member of a %s", e.To.Type, e.From.Type), side, e)
-			}
-		}
-		return nil
-	})
-}
-
-// feed checks that no number is missing, and that the records show what the entries say.
-func (c *fsck) feed(ctx context.Context) error {
-	const page = 500
-	var after scim.Version
-	for {
-		entries, head, err := c.w.backend.Feed(ctx, c.w.ws, after, page)
-		if isCorrupt(err) {
-			c.found(FeedUnreadable, fmt.Sprintf("after %d", after), "%v", err)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if len(entries) == 0 {
-			if after != head {
-				c.found(FeedHead, fmt.Sprint(head), "the newest entry is %d", after)
-			}
-			for ref, n := range c.gone {
-				c.repairGone(ctx, c.found(FeedRecord, fmt.Sprint(n), "%s is gone, and was not deleted", ref), ref, n)
-			}
-			return nil
-		}
-		if c.oldest == 0 {
-			c.oldest = entries[0].Version
-			after = c.oldest - 1
-		}
-		c.report.Changes += len(entries)
-		for _, e := range entries {
-			if e.Version != after+1 {
-				c.found(FeedGap, fmt.Sprint(after+1), "the next entry is %d", e.Version)
-			}
-			after = e.Version
-		}
-		if err := c.checkEntries(ctx, entries); err != nil {
-			return err
-		}
-		if err := c.checkImages(ctx, entries); err != nil {
-			return err
-		}
-	}
-}
-
-func (c *fsck) checkEntries(ctx context.Context, entries []Entry) error {
-	refs := make([]scim.Ref, len(entries))
-	var befores []scim.Version
-	for i, e := range entries {
-		refs[i] = e.Ref
-		befores = append(befores, e.Before)
-	}
-	raws, err := c.w.backend.Read(ctx, c.w.ws, refs, false)
-	if err != nil {
-		return err
-	}
-	earlier, err := c.w.backend.FeedAt(ctx, c.w.ws, befores)
-	if err != nil && !isCorrupt(err) {
-		return err
-	}
-	for i, e := range entries {
-		on, raw := fmt.Sprint(e.Version), raws[i]
-		if raw.Found || e.Op == ChangeDelete {
-			delete(c.gone, e.Ref)
-		} else {
-			c.gone[e.Ref] = e.Version
-		}
-		switch {
-		case raw.Damage != "": // told by records
-		case e.Op != ChangeDelete && raw.Found && raw.Version < e.Version:
-			c.found(FeedRecord, on, "%s is at version %d", e.Ref, raw.Version)
-		case e.Op == ChangeDelete && raw.Found && raw.Version <= e.Version:
-			c.found(FeedRecord, on, "%s was deleted, and is there", e.Ref)
-		}
-		if e.Before >= e.Version || (e.Op == ChangeCreate) != (e.Before == 0) {
-			c.found(FeedBefore, on, "%s of %s at version %d", e.Op, e.Ref, e.Before)
-		} else if err == nil && earlier[i].Version != 0 && earlier[i].Ref != e.Ref && !slices.Contains(earlier[i].Groups, e.Ref) {
-			c.found(FeedBefore, on, "version %d before is a change of %s, not %s", e.Before, earlier[i].Ref, e.Ref)
-		}
-	}
-	return nil
 }
 
 func (c *fsck) locks(ctx context.Context) error {

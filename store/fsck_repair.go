@@ -74,6 +74,19 @@ func (c *fsck) imageAfter(ctx context.Context, ref scim.Ref, n scim.Version) *Ra
 	return after
 }
 
+// repairHead raises the number to that of the newest entry. A number above it stays: what had it was
+// acknowledged, and to give it to another change would make two of one version.
+func (c *fsck) repairHead(f *Finding, head, newest scim.Version) {
+	if head < newest {
+		f.set("raise the number to "+fmt.Sprint(newest), c.load(Item{Kind: ItemCounter, Value: fmt.Append(nil, uint64(newest))}))
+	}
+}
+
+// repairDeleted forgets what can be restored no more.
+func (c *fsck) repairDeleted(f *Finding, key string) {
+	f.set("forget it, which cannot be restored", func(ctx context.Context) error { return c.w.backend.KVDelete(ctx, c.w.ws, DeletedSpace, key) })
+}
+
 func (c *fsck) repairName(f *Finding, ref, name string) {
 	f.set("keep its present name", func(ctx context.Context) error {
 		return c.w.backend.KVPut(ctx, c.w.ws, NamesSpace, ref, []byte(name), nil)

@@ -51,6 +51,7 @@ type scene struct {
 	staff         *scim.Stored
 	record        func(s *scim.Stored, version uint64, payload string) []byte
 	name          func(group scim.Ref, name string) // kept beside it
+	deleted       func(ref scim.Ref, value string)  // what is kept of it
 }
 
 func (f *fixture) scene() *scene {
@@ -64,6 +65,10 @@ func (f *fixture) scene() *scene {
 	s.eve = f.commit(replace(s.eve, set("title", "x"))).Stored
 	f.lock("run", "me", time.Minute)
 	s.name = f.setName
+	s.deleted = func(ref scim.Ref, value string) {
+		err := f.backend.KVPut(f.ctx, f.Workspace.Name(), store.DeletedSpace, ref.String(), []byte(value), nil)
+		checkError(f, "deleted()", err, nil)
+	}
 	s.record = func(r *scim.Stored, version uint64, payload string) []byte {
 		raws, err := f.backend.Read(f.ctx, f.Workspace.Name(), []scim.Ref{r.Ref}, false)
 		checkError(f, "Read()", err, nil)
@@ -154,6 +159,15 @@ var damages = []struct {
 	{store.FeedGap, "", func(v Vandal, s *scene) { v.RemoveEntry(2) }, false},
 	{store.FeedHead, "an entry too few", func(v Vandal, s *scene) { v.RemoveEntry(5) }, false},
 	{store.FeedHead, "a number too high", func(v Vandal, s *scene) { v.SetNumber(6) }, false},
+	{store.FeedHead, "a number too low", func(v Vandal, s *scene) { v.SetNumber(4) }, true},
+	{store.DeletedUnreadable, "cut short", func(_ Vandal, s *scene) { s.deleted(scim.Ref{Type: "User", ID: scim.NewID()}, "0000000000000001x") }, true},
+	{store.DeletedUnreadable, "no record", func(_ Vandal, s *scene) {
+		s.deleted(scim.Ref{Type: "User", ID: scim.NewID()}, string(store.AppendDeleted(nil, 3, time.Now(), "", "", []byte("xyz"))))
+	}, true},
+	{store.DeletedVersion, "", func(_ Vandal, s *scene) {
+		ref := scim.Ref{Type: "User", ID: scim.NewID()}
+		s.deleted(ref, string(store.AppendDeleted(nil, 77, time.Now(), "", "", s.record(s.eve, 5, noPayload+`{"userName":"mia"}`))))
+	}, false},
 	{store.FeedUnreadable, "", func(v Vandal, s *scene) { v.GarbleEntry(3) }, false},
 	{store.FeedRecord, "older", func(v Vandal, s *scene) {
 		v.SetRecord(s.eve.Ref, s.record(s.eve, 3, noPayload+`{"userName":"eve"}`))
