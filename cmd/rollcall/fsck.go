@@ -22,7 +22,8 @@ func (c *cli) fsckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fsck", Short: "Check every invariant of the store, and repair it", Args: noArgs,
 		Long: `Open the store and check that everything in it fits together: records, unique names,
-memberships on both sides, the change feed and what it keeps of each change. It changes nothing
+memberships on both sides, the change feed and what it keeps of each change, what was deleted
+and can be restored, and persons, sessions and tokens against the workspaces. It changes nothing
 without --repair. It opens the store directly: the embedded store must not be in use, Redis may be.
 
 --repair puts right what can be worked out from the rest, and checks again: stop every server
@@ -66,6 +67,12 @@ repaired.`,
 				reports = append(reports, report)
 				clean, repaired = clean && report.Clean(), repaired+n
 			}
+			system, n, err := core.fsckSystem(cmd.Context(), repair && !dryRun)
+			if err != nil {
+				return err
+			}
+			reports = append(reports, system)
+			clean, repaired = clean && system.Clean(), repaired+n
 			if err := c.printFsck(reports, dryRun); err != nil {
 				return err
 			}
@@ -123,6 +130,22 @@ func (c *core) fsck(ctx context.Context, workspace string, repair bool) (*store.
 	return report, repaired, err
 }
 
+// systemReport is the name under which persons, sessions and tokens are told of: no workspace can have it.
+const systemReport = "{sys}"
+
+// fsckSystem checks what spans workspaces, and repairs it where that is asked for.
+func (c *core) fsckSystem(ctx context.Context, repair bool) (*store.Report, int, error) {
+	found, repaired, err := c.accounts.Fsck(ctx, repair)
+	if err != nil {
+		return nil, 0, err
+	}
+	report := &store.Report{Workspace: systemReport, Findings: []store.Finding{}, Resources: map[string]int{}}
+	for _, f := range found {
+		report.Findings = append(report.Findings, store.Finding{Code: f.Code, On: f.On, Text: f.Text, Repair: f.Repair})
+	}
+	return report, repaired, nil
+}
+
 func (c *cli) printFsck(reports []*store.Report, dryRun bool) error {
 	if c.output == "json" {
 		return printJSON(c.stdout, reports)
@@ -136,6 +159,14 @@ func (c *cli) printFsck(reports []*store.Report, dryRun bool) error {
 		}
 		if r.Truncated {
 			fmt.Fprintf(c.stdout, "%s: there is more; these are the first %d\n", r.Workspace, len(r.Findings))
+		}
+		if r.Workspace == systemReport {
+			if r.Clean() {
+				fmt.Fprintln(c.stdout, "persons, sessions and tokens: clean")
+			} else {
+				fmt.Fprintf(c.stdout, "persons, sessions and tokens: %d findings\n", len(r.Findings))
+			}
+			continue
 		}
 		verdict := "clean"
 		if !r.Clean() {
