@@ -173,12 +173,12 @@ func (ch *change) reviewRoles(ctx context.Context) error {
 	}
 	if ch.after != nil {
 		after = s.roleNames(ch.after)
-		if s.isAdministrator(s.permissions(after...)) {
+		if s.administrates(after) {
 			ch.newAdmin = adminUsersSpace
-		} else if ch.before != nil && s.isAdministrator(s.permissions(before...)) {
+		} else if ch.before != nil && s.administrates(before) {
 			ch.oldAdmin = adminUsersSpace
 		}
-	} else if s.isAdministrator(s.permissions(before...)) {
+	} else if s.administrates(before) {
 		ch.oldAdmin = adminUsersSpace
 	}
 	if ch.after == nil || slices.Equal(before, after) {

@@ -78,6 +78,24 @@ func (s *Settings) isAdministrator(have set) bool {
 	return true
 }
 
+// administrates tells whether roles together make an administrator: isAdministrator of their permissions,
+// which every commit of a person asks for.
+func (s *Settings) administrates(roles []string) bool {
+	admin := s.role(s.AdministratorRole)
+	if admin == nil {
+		return true
+	}
+	for _, p := range admin.Permissions {
+		if !slices.ContainsFunc(roles, func(name string) bool {
+			r := s.role(name)
+			return r != nil && slices.Contains(r.Permissions, p)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
 // standing is what an account may do: the permissions of its roles, and of the administrator
 // role where it is in an admin group, directly or by a group within it.
 func (w *Workspace) standing(ctx context.Context, s *Settings, r *scim.Resource, groups []scim.Membership) (set, error) {
@@ -250,7 +268,7 @@ func (w *Workspace) remainsAdministrator(ctx context.Context, s *Settings, id st
 	if grouped {
 		roles = append(roles, s.AdministratorRole)
 	}
-	return s.isAdministrator(s.permissions(roles...)), nil
+	return s.administrates(roles), nil
 }
 
 // rebuildAdministrators finds anew whose roles make them administrators, before roles come to mean
