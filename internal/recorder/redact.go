@@ -19,18 +19,46 @@ var (
 	ours = regexp.MustCompile(`rc_[A-Za-z0-9_-]{8,}|(?i:bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
 )
 
-func redactText(s string) string { return ours.ReplaceAllString(s, Redacted) }
+// hints are what there must be in lower case for one of the two to match: looking for them costs a
+// hundredth of that, and most texts have none.
+var hints = [][]byte{
+	[]byte("pas"), []byte("pwd"), []byte("secret"), []byte("token"), []byte("credential"), []byte("authorization"), []byte("api"), []byte("private"),
+	[]byte("assertion"), []byte("rc_"), []byte("bearer"), []byte("basic"), []byte("eyj"),
+	[]byte("\u017f"), []byte("\u212a"), // which (?i) takes for s and k
+}
+
+// plain tells that a text has no hint of a secret.
+func plain[T string | []byte](text T) bool {
+	var room [2048]byte
+	lower := append(room[:0], text...)
+	for i, c := range lower {
+		if c >= 'A' && c <= 'Z' {
+			lower[i] = c + ('a' - 'A')
+		}
+	}
+	return !slices.ContainsFunc(hints, func(hint []byte) bool { return bytes.Contains(lower, hint) })
+}
+
+// namesSecret tells whether a text has the name of a secret in it.
+func namesSecret(s string) bool { return !plain(s) && secretName.MatchString(s) }
+
+func redactText(s string) string {
+	if plain(s) {
+		return s
+	}
+	return ours.ReplaceAllString(s, Redacted)
+}
 
 // redactURL is the path and query of a URL. A value of a filter is kept but where the filter is about
 // a secret.
 func redactURL(u *url.URL, most int) (text string, redacted bool) {
 	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil && secretName.MatchString(u.RawQuery+"%") || len(u.RawQuery) > most {
+	if err != nil && namesSecret(u.RawQuery+"%") || len(u.RawQuery) > most {
 		query, redacted = url.Values{Redacted: {""}}, true
 	}
 	for name, values := range query {
 		for i, v := range values {
-			if secretName.MatchString(name) || secretName.MatchString(v) {
+			if namesSecret(name) || namesSecret(v) {
 				values[i], redacted = Redacted, true
 			} else if clean := redactText(v); clean != v {
 				values[i], redacted = clean, true
@@ -51,7 +79,7 @@ func redactBody(text []byte) (clean string, redacted, ok bool) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return "", false, true
 	}
-	if !secretName.Match(text) && !ours.Match(text) && !bytes.Contains(text, []byte(`\u`)) {
+	if (plain(text) || !secretName.Match(text) && !ours.Match(text)) && !bytes.Contains(text, []byte(`\u`)) {
 		return string(bytes.ToValidUTF8(text, []byte("�"))), false, true // the most, and as it was sent
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -87,13 +115,13 @@ func redactValue(v any) (clean any, redacted bool) {
 	case map[string]any:
 		about := aboutSecret(v)
 		for name, value := range v {
-			if secretName.MatchString(name) || about && strings.EqualFold(name, "value") {
+			if namesSecret(name) || about && strings.EqualFold(name, "value") {
 				if value != nil {
 					v[name], redacted = Redacted, true
 				}
 				continue
 			}
-			if text, ok := value.(string); ok && secretName.MatchString(text) && strings.EqualFold(name, "filter") {
+			if text, ok := value.(string); ok && namesSecret(text) && strings.EqualFold(name, "filter") {
 				v[name], redacted = Redacted, true
 				continue
 			}
@@ -110,7 +138,7 @@ func redactValue(v any) (clean any, redacted bool) {
 func aboutSecret(v map[string]any) bool {
 	for name, value := range v {
 		text, ok := value.(string)
-		if ok && slices.Contains([]string{"path", "name", "key", "type", "display"}, strings.ToLower(name)) && secretName.MatchString(text) {
+		if ok && slices.Contains([]string{"path", "name", "key", "type", "display"}, strings.ToLower(name)) && namesSecret(text) {
 			return true
 		}
 	}
