@@ -66,6 +66,9 @@ func (c *cli) serveCommand() *cobra.Command {
 }
 
 func (c *cli) serve(ctx context.Context, config *Config, again *reloader, role string) error {
+	if c.env("GOGC") == "" {
+		giveRoom()
+	}
 	log, level := c.logger(config.Logging)
 	core, err := openCore(ctx, config, nil, log)
 	if err != nil {
