@@ -44,8 +44,8 @@ func (c *cli) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Check store, directories, TLS and base URL; say what to do", Args: noArgs,
 		Long: `Try everything that the configuration names: the store (would it lose data, how fast is it, its
-clock), each source (address, TLS, password, bases, paging, what the first entries become, which
-attributes none of them has), the certificate, the base URL as it is seen from outside, and the
+clock), each source (address, TLS, password, bases, paging, its limits of size and of members at
+once, what the first entries become, which attributes none of them has), the certificate, the base URL as it is seen from outside, and the
 server on this machine. Nothing is changed.
 
 Exit code 0 where all is well or only worth a thought, 1 where something is wrong, 6 where a store
@@ -259,6 +259,9 @@ func (d *doctor) source(ctx context.Context, s *SourceConfig) {
 			return
 		}
 		d.directory(part, s, info)
+		if !d.limits(ctx, part, s, l, info) {
+			return
+		}
 	}
 	if schedule, err := s.schedule(); err == nil && schedule != nil {
 		d.ok(part, "the next run is at %s", schedule.Next(time.Now()).Format(time.RFC1123))
@@ -278,6 +281,35 @@ func (d *doctor) directory(part string, s *SourceConfig, info ldapsrc.Info) {
 	if !info.Paging {
 		d.warn(part, "A server with a size limit will not give more than that: raise it for our bind DN", "it does not offer paging (RFC 2696)")
 	}
+}
+
+// limits tells how much the directory gives at once; false where a run cannot read it.
+func (d *doctor) limits(ctx context.Context, part string, s *SourceConfig, l *ldapsrc.Source, info ldapsrc.Info) bool {
+	limits, err := l.Probe(ctx)
+	switch {
+	case err != nil:
+		d.fail(part, "", errors.Is(err, ldapsrc.ErrUnreachable), "its limits cannot be tried: %v", err)
+		return false
+	case limits.Refused != "":
+		d.fail(part, "", false, "%s", limits.Refused)
+		return false
+	}
+	switch {
+	case limits.Unpaged > 0 && !info.Paging:
+		d.fail(part, "Raise the limit for our bind DN: a run cannot read everybody, and changes nothing then", false, "it gives %d people at most, and offers no paging", limits.Unpaged)
+		return false
+	case limits.Unpaged > 0:
+		d.ok(part, "one search gives %d people at most: pages of %d come around that, unless its limit counts all pages together", limits.Unpaged, s.PageSize)
+	default:
+		d.ok(part, "no size limit was met")
+	}
+	if limits.Page > 0 {
+		d.ok(part, "a page has %d entries at most, and page_size asks for %d", limits.Page, s.PageSize)
+	}
+	if limits.Range > 0 {
+		d.ok(part, "members of a large group come %d at once: the rest is read range by range", limits.Range)
+	}
+	return true
 }
 
 // sample reads the first entries.

@@ -95,3 +95,32 @@ func TestDoctorOnLDAP(t *testing.T) {
 	free := fmt.Sprintf("ldap://127.0.0.1:%d", testserver.FreePort(t))
 	wantLines(t, diagnose(t, exitUnreachable, config(free, ldap.Password, ldap.Suffix)), "fail source corp: "+free)
 }
+
+// TestDoctorOnLimits holds that the limits of a directory are found: of a search, of one that counts
+// pages together, and of members at once.
+func TestDoctorOnLimits(t *testing.T) {
+	t.Parallel()
+	const reader = "uid=user0001,ou=people,dc=example,dc=org"
+	seed := strings.Replace(corpSeed(20), "uid: user0001\n", "uid: user0001\nuserPassword: reading-it-all\n", 1)
+	seed += "dn: cn=large,ou=groups,dc=example,dc=org\nobjectClass: groupOfNames\ncn: large\n"
+	for i := range 4 {
+		seed += fmt.Sprintf("member;range=0-3: uid=user%04d,ou=people,dc=example,dc=org\n", i)
+	}
+	for name, tt := range map[string]struct {
+		limit string
+		code  int
+		want  []string
+	}{
+		"a search": {"size.soft=5 size.hard=5 size.prtotal=unlimited", exitDone, []string{"one search gives 5 people at most", "members of a large group come 4 at once", " becomes "}},
+		"pages":    {"size.soft=5 size.hard=5 size.prtotal=5", exitFailed, []string{"fail source corp"}},
+		"none":     {"size=unlimited", exitDone, []string{"no size limit was met", " becomes "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ldap := testserver.StartSlapd(t, testserver.SlapdOptions{Seed: seed, NoSync: true, Limits: []string{fmt.Sprintf("dn.exact=%q %s", reader, tt.limit)}, Global: []string{"olcAttributeOptions: lang- range="}})
+			config := fmt.Sprintf("server: {ops_listen: '127.0.0.1:%d'}\nstore: {url: 'bolt:%s'}\nsources: {corp: {url: %q, bind_dn: %q, bind_password: reading-it-all, users: {base: 'ou=people,dc=example,dc=org'}, groups: {base: 'ou=groups,dc=example,dc=org'}}}\n",
+				testserver.FreePort(t), filepath.Join(t.TempDir(), "rollcall.db"), ldap.URL, reader)
+			wantLines(t, diagnose(t, tt.code, config), tt.want...)
+		})
+	}
+}
