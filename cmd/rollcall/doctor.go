@@ -45,8 +45,8 @@ func (c *cli) doctorCommand() *cobra.Command {
 		Use: "doctor", Short: "Check store, directories, TLS and base URL; say what to do", Args: noArgs,
 		Long: `Try everything that the configuration names: the store (would it lose data, how fast is it, its
 clock), each source (address, TLS, password, bases, paging, its limits of size and of members at
-once, what the first entries become, which attributes none of them has), the certificate, the base URL as it is seen from outside, and the
-server on this machine. Nothing is changed.
+once, what the first entries become, which attributes none of them has), the certificate, the base
+URL as it is seen from outside, and the server on this machine. Nothing is changed.
 
 Exit code 0 where all is well or only worth a thought, 1 where something is wrong, 6 where a store
 or directory could not be reached.`,
