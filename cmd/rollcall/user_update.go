@@ -12,9 +12,11 @@ import (
 func (c *cli) userUpdateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "update NAME ATTRIBUTE=VALUE...", Short: "Change attributes of a user, or with me of your own account",
-		Long: `Change attributes of a user, or with the name me of your own account. What is not named stays as it is.
+		Long: `Change attributes of a user, or with the name me of your own account. What is not named stays as
+it is.
 
-An attribute is named as in a filter. A value is JSON, or else a text; without a value the attribute is removed.`,
+An attribute is named as in a filter. A value is JSON, or else a text; without a value the
+attribute is removed.`,
 		Example: `  rollcall user update ada title=Countess name.familyName=Lovelace
   rollcall user update me nickName= 'preferences=[{"name":"dailyDigestEmails","value":"false"}]'`,
 		Args: func(cmd *cobra.Command, args []string) error {
