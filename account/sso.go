@@ -79,6 +79,7 @@ type SSOBack struct {
 	Issuer                string // that the provider says to be (RFC 9207)
 	Error                 string // the provider's word for what went wrong there
 	Binding               string
+	Addr                  netip.Addr
 }
 
 // FinishSSO lets somebody in whom their provider has sent back. errSSO is the one answer to all whom
@@ -92,51 +93,70 @@ func (d *Directory) FinishSSO(ctx context.Context, b SSOBack) (*LoggedIn, error)
 	if err != nil {
 		return nil, err
 	}
+	if !slices.Contains(p.Workspaces, s.Workspace) { // the settings have changed meanwhile
+		return nil, errSSOState
+	}
+	in, whom, err := d.vouched(ctx, p, s, b)
+	if err != nil && !errors.Is(err, scim.ErrUnauthenticated) {
+		return nil, err
+	}
+	typ := eventLogin
+	if err != nil {
+		typ = eventLoginFailed
+	}
+	e := loginEvent(typ, whom, b.Addr)
+	e.Detail = map[string]any{"provider": p.Name}
+	if noted := d.Note(ctx, s.Workspace, e); noted != nil {
+		return nil, noted
+	}
+	return in, err
+}
+
+// vouched takes a provider's word for who somebody is, and begins their session. whom is the account
+// that is meant, as far as that comes out.
+func (d *Directory) vouched(ctx context.Context, p *provider, s *ssoState, b SSOBack) (in *LoggedIn, whom *scim.Stored, err error) {
 	m, err := p.metadata(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	switch {
 	case b.Issuer != "" && b.Issuer != p.Issuer, b.Issuer == "" && m.SaysIssuer:
-		return nil, p.refuse(ctx, errors.New("another provider answered"))
+		return nil, nil, p.refuse(ctx, errors.New("another provider answered"))
 	case b.Error == "server_error" || b.Error == "temporarily_unavailable":
-		return nil, p.unavailable(ctx, "it could not log somebody in", errors.New(b.Error))
+		return nil, nil, p.unavailable(ctx, "it could not log somebody in", errors.New(b.Error))
 	case b.Error != "" || b.Code == "":
 		p.refuse(ctx, errors.New("the provider answered: "+b.Error)) //nolint:errcheck // it logs
-		return nil, scim.Errorf(scim.ErrUnauthenticated, "the provider %s has not logged you in: begin again", p.Name)
+		return nil, nil, scim.Errorf(scim.ErrUnauthenticated, "the provider %s has not logged you in: begin again", p.Name)
 	}
 	claims, err := p.redeem(ctx, m, s, b.Code)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return d.enterSSO(ctx, p, s.Workspace, p.nameIn(claims))
 }
 
 // enterSSO begins the session of somebody whom a provider vouches for.
-func (d *Directory) enterSSO(ctx context.Context, p *provider, workspace, name string) (*LoggedIn, error) {
+func (d *Directory) enterSSO(ctx context.Context, p *provider, workspace, name string) (*LoggedIn, *scim.Stored, error) {
 	if name == "" || len(name) > maxUserName {
-		return nil, p.refuse(ctx, errors.New("the provider says no name, or an e-mail address that it has not verified"))
-	}
-	if !slices.Contains(p.Workspaces, workspace) { // the settings have changed meanwhile
-		return nil, errSSOState
+		return nil, nil, p.refuse(ctx, errors.New("the provider says no name, or an e-mail address that it has not verified"))
 	}
 	w, err := d.Workspace(ctx, workspace)
 	if errors.Is(err, scim.ErrNotFound) {
-		return nil, p.refuse(ctx, errors.New("the workspace does not exist"))
+		return nil, nil, p.refuse(ctx, errors.New("the workspace does not exist"))
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stored, err := w.store.Lookup(ctx, "User", "userName", name, scim.With{})
 	if errors.Is(err, scim.ErrNotFound) || errors.Is(err, scim.ErrInvalidValue) {
-		return nil, p.refuse(ctx, errors.New("there is no such account"))
+		return nil, nil, p.refuse(ctx, errors.New("there is no such account"))
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	user, err := stored.Resource()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var in *LoggedIn
 	if sourceOf(user) == "sso" {
@@ -144,15 +164,14 @@ func (d *Directory) enterSSO(ctx context.Context, p *provider, workspace, name s
 	} else {
 		err = errLogin
 	}
-	if errors.Is(err, scim.ErrUnauthenticated) {
-		noteLogin(ctx, w.kv(loginsSpace), user.ID, d.now(), false)
-		return nil, p.refuse(ctx, errors.New("the account is disabled, or does not log in by single sign-on"))
+	if err != nil && !errors.Is(err, scim.ErrUnauthenticated) {
+		return nil, nil, err
 	}
+	noteLogin(ctx, w.kv(loginsSpace), user.ID, d.now(), err == nil)
 	if err != nil {
-		return nil, err
+		return nil, stored, p.refuse(ctx, errors.New("the account is disabled, or does not log in by single sign-on"))
 	}
-	noteLogin(ctx, w.kv(loginsSpace), user.ID, d.now(), true)
-	return in, nil
+	return in, stored, nil
 }
 
 // sweepSSO removes logins that nobody has finished, now and then.

@@ -184,6 +184,12 @@ func TestA11_LoginBySSO(t *testing.T) {
 		local.login("default")
 
 		brokenLogins(t, s, core)
+		for _, typ := range []string{"login.ok", "login.failed"} {
+			lines := s.want(200, "GET", "/api/v1/audit?count=1&filter="+url.QueryEscape(fmt.Sprintf(`type eq %q and subject eq %q`, typ, map[string]string{"login.ok": ada.id, "login.failed": off.id}[typ])), "")
+			if !strings.Contains(lines.text, `"provider":"p`) {
+				t.Errorf("the audit of %s: %s", typ, lines.text)
+			}
+		}
 
 		s.want(200, "PATCH", "/scim/v2/Users/"+ada.id, userPatch(`{"op":"replace","path":"active","value":false}`))
 		ada.refusedSoon("disabled")

@@ -94,7 +94,7 @@ func (a *api) finishSSO(r *http.Request) (int, any, error) {
 	}
 	kept := a.bindingCookie(self)
 	q := r.URL.Query()
-	back := account.SSOBack{Provider: r.PathValue("provider"), State: q.Get("state"), Code: q.Get("code"), Issuer: q.Get("iss"), Error: q.Get("error")}
+	back := account.SSOBack{Provider: r.PathValue("provider"), State: q.Get("state"), Code: q.Get("code"), Issuer: q.Get("iss"), Error: q.Get("error"), Addr: a.addr(r)}
 	if c, err := r.Cookie(kept.Name); err == nil {
 		back.Binding = c.Value
 	}
