@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"internal/recorder":   {}, // what it keeps is text
 	"internal/schemas":    {"scim"},
 	"internal/simulate":   {},
-	"console":             {"account", "sync", "scim"},
+	"console":             {"account", "sync", "scim", "internal/audit"},
 	"internal/testserver": {},
 }
 

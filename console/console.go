@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"rollcall/account"
+	"rollcall/internal/audit"
 	"rollcall/scim"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	ClientAddr func(r *http.Request) netip.Addr
 	// Sources are the sources of every workspace, by name.
 	Sources map[string]Source
+	// Audit is the audit of every workspace; nil for no page of it.
+	Audit   *audit.Log
 	Version string
 	// Lifetime ends when the process is told to stop: a run that was asked for ends with it, and not
 	// with the request. nil for a process that waits for the request.
@@ -138,6 +141,7 @@ func (c *Console) ownPages() map[string]page {
 		"POST /console/invitations/{id}/delete": deleteInvitation,
 		"GET /console/permissions":              showMatrix,
 		"GET /console/credentials":              listCredentials,
+		"GET /console/audit":                    listAudit,
 		"GET /console/sync":                     listRuns,
 		"POST /console/sync/{source}/run":       runSource,
 		"GET /console/sync/runs/{id}":           showRun,

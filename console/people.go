@@ -312,13 +312,16 @@ func actOnPerson(x *exchange) error {
 		back = "people"
 	case "activate":
 		_, err = w.Activate(ctx, id)
-	case "delete":
-		if x.form("sure") == "" {
-			err = scim.Errorf(scim.ErrInvalidValue, "tick the box to delete for good")
-			break
-		}
-		err = w.Delete(ctx, ref)
+	case "delete", "erase":
 		back = "people"
+		switch {
+		case x.form("sure") == "":
+			err = scim.Errorf(scim.ErrInvalidValue, "tick the box: it is for good")
+		case action == "erase":
+			err = w.Erase(ctx, id)
+		default:
+			err = w.Delete(ctx, ref)
+		}
 	case "role":
 		_, err = w.SetRole(ctx, id, x.form("role"))
 	case "groups":

@@ -44,7 +44,7 @@ var helpers = template.FuncMap{
 var notices = map[string]string{
 	"created": "The account was created.", "saved": "The changes are saved.", "disable": "The account is disabled. Sessions have ended, tokens are suspended.",
 	"enable": "The account is enabled.", "deactivate": "The account is deactivated: kept, and shown in no list.", "activate": "The account is active again.",
-	"delete": "It was deleted.", "role": "The role is set. Sessions and tokens from before have ended.", "groups": "The groups are set.",
+	"delete": "It was deleted.", "erase": "Everything personal of them is erased.", "role": "The role is set. Sessions and tokens from before have ended.", "groups": "The groups are set.",
 	"password": "The password is set. Sessions from before have ended.", "trial": "The trial is set.", "group": "The group was created.",
 	"add": "The member was added.", "remove": "The member was removed.", "ended": "The session has ended.", "mailed-invitation": "The invitation was mailed.", "taken-back": "The invitation was taken back.",
 	"loggedout": "You are signed out.", "reset": "Your new password is set: sign in with it.", "mailed": "If there is such an account, a link was mailed to it.",

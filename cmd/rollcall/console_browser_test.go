@@ -77,7 +77,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	if shown = do("see", chromedp.Navigate(s.base+"/console/people?q=lovelace"), chromedp.WaitVisible("table")); !strings.Contains(shown, "Ada Lovelace") {
 		t.Errorf("the list: %s", shown)
 	}
-	for _, path := range []string{"", "groups", "sessions", "invitations", "permissions", "credentials", "sync", "password", "nothing"} {
+	for _, path := range []string{"", "groups", "sessions", "invitations", "permissions", "credentials", "audit", "sync", "password", "nothing"} {
 		do(path, chromedp.Navigate(s.base+"/console/"+path))
 	}
 	mu.Lock()

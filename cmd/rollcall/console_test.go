@@ -71,7 +71,12 @@ func TestConsolePeople(t *testing.T) {
 	s.want(200, "POST", "/api/v1/users/"+ada+"/activate", "")
 	boss.open(200, "/console"+page).submit(200, page+"/delete", url.Values{"sure": {"on"}}).says("It was deleted.").lacks("a.l@example.com")
 	boss.open(404, "/console"+page)
-	boss.open(404, "/console/people/"+"nobody")
+	boss.open(404, "/console/people/nobody")
+	boss.open(200, "/console/audit").says("user.delete", "user:")
+	boss.submit(200, "/audit", url.Values{"filter": {`type eq "login.failed"`}}).says("login.failed").lacks("user.delete")
+	boss.submit(400, "/audit", url.Values{"filter": {"type eq"}})
+	gone := s.makeUser("default", "gone", "")
+	boss.open(200, "/console/people/"+gone.id).submit(200, "/erase", url.Values{"sure": {"on"}}).says("Everything personal of them is erased.").lacks("gone@")
 	boss.open(200, "/console/people").submit(200, "/logout", nil).says("You are signed out.")
 	boss.open(200, "/console/people").says("Password")
 }
@@ -83,12 +88,12 @@ func TestConsoleRights(t *testing.T) {
 	ada, boss := s.makeUser("default", "ada", ""), s.makeUser("default", "boss", "admin")
 	v := visit(s)
 	v.signIn("ada").says("ada").lacks("People")
-	for _, path := range []string{"people", "people/new", "people/" + boss.id, "groups", "invitations", "permissions", "credentials", "sync", "sync/runs/x"} {
+	for _, path := range []string{"people", "people/new", "people/" + boss.id, "groups", "invitations", "permissions", "credentials", "audit", "sync", "sync/runs/x"} {
 		v.open(403, "/console/"+path)
 	}
 	for path, form := range map[string]url.Values{
 		"people": {"userName": {"x"}}, "people/" + boss.id: {"version": {"1"}, "displayName": {"x"}}, "people/" + boss.id + "/disable": {},
-		"people/" + boss.id + "/delete": {"sure": {"on"}}, "people/" + boss.id + "/deactivate": {}, "people/" + boss.id + "/password": {"password": {goodPassword + "x"}}, "people/" + boss.id + "/impersonate": {},
+		"people/" + boss.id + "/delete": {"sure": {"on"}}, "people/" + boss.id + "/erase": {"sure": {"on"}}, "people/" + boss.id + "/deactivate": {}, "people/" + boss.id + "/password": {"password": {goodPassword + "x"}}, "people/" + boss.id + "/impersonate": {},
 		"people/" + ada.id + "/role": {"role": {"admin"}}, "people/" + ada.id + "/groups": {"groups": {"x"}}, "people/" + ada.id + "/disable": {}, "groups": {"displayName": {"x"}},
 		"invitations": {"userName": {"x"}}, "sync/x/run": {}, "sync/runs/x/approve": {},
 	} {

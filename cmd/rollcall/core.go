@@ -241,7 +241,7 @@ func (c *core) handler(lifetime context.Context, auth scimhttp.Authenticator) (h
 		sources[name] = api.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule, Next: next}
 		shown[name] = console.Source{Runner: s.runner, Workspace: s.Workspace, Type: s.Type, Schedule: s.Schedule, Next: next}
 	}
-	pages, err := console.New(console.Config{Accounts: c.accounts, BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Sources: shown, Version: version, Lifetime: lifetime, Logger: c.log})
+	pages, err := console.New(console.Config{Accounts: c.accounts, BaseURL: scimHandler.BaseURL, ClientAddr: scimHandler.ClientAddr, Sources: shown, Audit: c.audit, Version: version, Lifetime: lifetime, Logger: c.log})
 	if err != nil {
 		return nil, err
 	}
