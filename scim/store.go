@@ -193,6 +193,7 @@ type Deleted struct {
 // Change is one entry of the change feed.
 type Change struct {
 	Version   Version // of the change, and of the resource after it
+	History   string  // tells it from another change with its number, where a history was rewritten
 	Before    Version // of the resource before it; 0 for none
 	Op        string  // "create", "update", "members", "delete"
 	Ref       Ref

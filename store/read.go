@@ -240,6 +240,7 @@ func (w *Workspace) Changes(ctx context.Context, after scim.Version, limit int) 
 	changes := make([]scim.Change, min(len(entries), max(limit, 0)))
 	for i := range changes {
 		changes[i] = entries[i].Change
+		changes[i].History = entries[i].Nonce
 	}
 	return changes, nil
 }

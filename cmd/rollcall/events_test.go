@@ -231,6 +231,17 @@ func TestChanges(t *testing.T) {
 		t.Errorf("changes with images = %s", a.text)
 	}
 	s.want(410, "GET", "/api/v1/changes?after=99", "")
+	// With the history of the change that it knows, a reader notices that the number is another's.
+	history := s.want(200, "GET", "/api/v1/changes?after=0&limit=1", "").body["history"].(string)
+	if a := s.want(200, "GET", "/api/v1/changes?after=1&limit=1&history="+history, ""); a.body["next"] != 2.0 || a.body["history"] == history {
+		t.Errorf("changes behind 1 of its history = %s", a.text)
+	}
+	another := inProcessServer(t, "")
+	another.want(201, "POST", "/scim/v2/Users", `{"userName":"somebody"}`)
+	another.want(200, "GET", "/api/v1/changes?after=1", "")
+	if a := another.want(410, "GET", "/api/v1/changes?after=1&history="+history, ""); !strings.Contains(a.text, "read everything anew") {
+		t.Errorf("changes behind one of another history = %s", a.text)
+	}
 	s.want(400, "GET", "/api/v1/changes?limit=0", "")
 	s.want(400, "GET", "/api/v1/changes?after=x", "")
 	s.want(404, "GET", "/api/v1/changes?workspace=nowhere", "")

@@ -17,6 +17,7 @@ import (
 // change is an entry of the feed on the wire. It names attributes, and tells values in images alone.
 type change struct {
 	Version    scim.Version `json:"version"`
+	History    string       `json:"history"` // tells it from another change with its number
 	Before     scim.Version `json:"before,omitempty"`
 	Op         string       `json:"op"`
 	Resource   ref          `json:"resource"`
@@ -59,7 +60,7 @@ type ref struct {
 
 func changeOf(c *scim.Change) change {
 	out := change{
-		Version: c.Version, Before: c.Before, Op: c.Op, Resource: ref(c.Ref), Time: c.Time, Actor: c.Actor, Client: c.Client,
+		Version: c.Version, History: c.History, Before: c.Before, Op: c.Op, Resource: ref(c.Ref), Time: c.Time, Actor: c.Actor, Client: c.Client,
 		RequestID: c.RequestID, Attributes: c.Attributes, Became: c.Became,
 	}
 	for _, e := range c.Edges {
@@ -84,7 +85,7 @@ const (
 func (a *api) feedRoutes() []route {
 	return []route{
 		{method: "GET", path: "/changes", call: a.listChanges, needs: needs(account.AuditRead), long: true, status: 200, out: changesPage{}, media: "text/event-stream", fails: fails(scim.ErrInvalidVers, scim.ErrNotFound),
-			query: []param{inWorkspace, {"after", "The number of the last change that is known.", 0}, limitParam("How many, at most 1000."), {"images", "What each resource was before and after.", false}},
+			query: []param{inWorkspace, {"after", "The number of the last change that is known.", 0}, {"history", "The history of that change: 410 where it is another one by now.", ""}, limitParam("How many, at most 1000."), {"images", "What each resource was before and after.", false}},
 			about: "List the changes behind a number; with Accept: text/event-stream, each as it comes."},
 	}
 }
@@ -92,7 +93,8 @@ func (a *api) feedRoutes() []route {
 // changesPage is a page of the feed.
 type changesPage struct {
 	Changes []change `json:"changes"`
-	Next    uint64   `json:"next"` // for after
+	Next    uint64   `json:"next"`              // for after
+	History string   `json:"history,omitempty"` // to be given with it
 }
 
 // listChanges answers a page of the change feed; to a caller who accepts text/event-stream, all
@@ -114,21 +116,41 @@ func (a *api) listChanges(r *http.Request) (int, any, error) {
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		return a.follow(r, workspace)
 	}
-	list, err := workspace.Changes(r.Context(), scim.Version(after), int(limit))
+	history := q.Get("history")
+	list, err := changesBehind(r.Context(), workspace, scim.Version(after), history, int(limit))
 	if err != nil {
 		return 0, nil, a.trimmed(r, workspace, err)
 	}
 	changes := make([]change, len(list))
 	for i := range list {
 		changes[i] = changeOf(&list[i])
-		after = uint64(list[i].Version)
+		after, history = uint64(list[i].Version), list[i].History
 	}
 	if q.Get("images") == "true" {
 		if err := addImages(r.Context(), workspace, changes); err != nil {
 			return 0, nil, err
 		}
 	}
-	return http.StatusOK, changesPage{changes, after}, nil
+	return http.StatusOK, changesPage{changes, after, history}, nil
+}
+
+// errRewritten tells a reader that the change it knows is not the one with that number.
+var errRewritten = errors.New("the history was rewritten")
+
+// changesBehind reads what comes behind a change. Where its history is given, it must still be that
+// change: a store that was replaced, or that failed over to an older state, gives its number to another.
+func changesBehind(ctx context.Context, feed follower, after scim.Version, history string, limit int) ([]scim.Change, error) {
+	if after == 0 || history == "" {
+		return feed.Changes(ctx, after, limit)
+	}
+	list, err := feed.Changes(ctx, after-1, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 || list[0].History != history {
+		return nil, errRewritten
+	}
+	return list[1:], nil
 }
 
 func addImages(ctx context.Context, store scim.Store, changes []change) error {
@@ -161,6 +183,9 @@ func number(text, name string, otherwise uint64) (uint64, error) {
 
 // trimmed says how far the feed reaches where it does not reach far enough.
 func (a *api) trimmed(r *http.Request, feed follower, err error) error {
+	if errors.Is(err, errRewritten) {
+		return scim.Errorf(scim.ErrInvalidVers, "the change that history names is not in the feed any more: the store was replaced, or failed over to an older state; read everything anew, then follow the feed from there")
+	}
 	if !errors.Is(err, scim.ErrInvalidVers) {
 		return err
 	}
@@ -202,7 +227,11 @@ func (a *api) follow(r *http.Request, feed follower) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if _, err := feed.Changes(r.Context(), scim.Version(after), 1); err != nil {
+	history := r.URL.Query().Get("history")
+	if r.Header.Get("Last-Event-ID") != "" {
+		history = "" // it was that of the change that the reader began behind
+	}
+	if _, err := changesBehind(r.Context(), feed, scim.Version(after), history, 1); err != nil {
 		return 0, nil, a.trimmed(r, feed, err)
 	}
 	select {
@@ -212,11 +241,11 @@ func (a *api) follow(r *http.Request, feed follower) (int, any, error) {
 	}
 	return http.StatusOK, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-a.followers }()
-		a.stream(w, r, feed, scim.Version(after))
+		a.stream(w, r, feed, scim.Version(after), history)
 	}), nil
 }
 
-func (a *api) stream(w http.ResponseWriter, r *http.Request, feed follower, after scim.Version) {
+func (a *api) stream(w http.ResponseWriter, r *http.Request, feed follower, after scim.Version, history string) {
 	ctx, done := a.untilStop(r.Context())
 	defer done()
 	control := http.NewResponseController(w)
@@ -234,7 +263,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, feed follower, afte
 	defer tick.Stop()
 	var spoke, signedIn time.Time
 	for {
-		list, err := feed.Changes(ctx, after, followBatch)
+		list, err := changesBehind(ctx, feed, after, history, followBatch)
 		if err != nil { // the reader comes back, and is told
 			return
 		}
@@ -251,7 +280,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, feed follower, afte
 			if err != nil || !send(fmt.Sprintf("id: %d\nevent: change\ndata: %s\n\n", list[i].Version, text)) {
 				return
 			}
-			after, spoke = list[i].Version, time.Now()
+			after, history, spoke = list[i].Version, list[i].History, time.Now()
 		}
 		if idle && len(list) == 0 {
 			if spoke = time.Now(); !send(": alive\n\n") {

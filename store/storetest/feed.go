@@ -34,7 +34,10 @@ var feedCases = []testCase{
 		}
 		got := f.changes(0)
 		for i := range min(len(got), len(want)) {
-			want[i].Time = got[i].Time
+			want[i].Time, want[i].History = got[i].Time, got[i].History
+			if len(got[i].History) != store.NonceLen {
+				f.Errorf("History of change %d = %q", i+1, got[i].History)
+			}
 			if got[i].Time.IsZero() || i > 0 && got[i].Time.Before(got[i-1].Time) {
 				f.Errorf("Time of change %d = %v, want one not before %v", i+1, got[i].Time, got[max(i, 1)-1].Time)
 			}
