@@ -66,6 +66,7 @@ var importers = map[string][]string{
 	"golang.org/x/oauth2":                {"account"},
 	"golang.org/x/time":                  {"account"},
 	"golang.org/x/crypto":                {"account"},
+	"github.com/wneessen/go-mail":        {"account"},
 	"github.com/spf13/cobra":             {"cmd/rollcall"},
 	"golang.org/x/term":                  {"cmd/rollcall"},
 	"github.com/lmittmann/tint":          {"cmd/rollcall"},

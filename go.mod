@@ -37,6 +37,8 @@ require (
 	golang.org/x/tools v0.51.0 // indirect
 )
 
+require github.com/wneessen/go-mail v0.8.1
+
 require (
 	github.com/Azure/go-ntlmssp v0.1.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

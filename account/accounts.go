@@ -22,7 +22,8 @@ type NewAccount struct {
 	Mail    bool
 	Message string
 
-	invited bool // whoever it is for gets a link
+	invited bool   // whoever it is for gets a link
+	own     string // the id of somebody who registers; "" for another
 }
 
 var uuidText = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
@@ -59,6 +60,9 @@ func (w *Workspace) CreateAccount(ctx context.Context, n NewAccount) (*scim.Stor
 		if person, err = w.claimID(ctx, ref); err != nil {
 			return nil, err
 		}
+	}
+	if n.own != "" {
+		ref.ID = n.own
 	}
 	put := draft.Resource
 	put.Ref = ref

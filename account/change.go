@@ -37,6 +37,7 @@ type change struct {
 	letters []*letter // that tell of the change
 	unsure  bool      // whoever sets the address may not set the password
 	sure    bool      // the address is new, and may be trusted
+	address []any     // addresses that are taken over once they are verified
 }
 
 // begin holds the rules that bind resources of every type: the actor's right to the change,

@@ -16,14 +16,18 @@ import (
 type codeUse string
 
 const (
-	codeInvitation codeUse = "invitation"
-	codeReset      codeUse = "reset"
+	codeInvitation   codeUse = "invitation"
+	codeReset        codeUse = "reset"
+	codeRegistration codeUse = "registration"
+	codeAddress      codeUse = "address"
 )
 
 // How long codes are good.
 const (
-	invitationLife = 7 * 24 * time.Hour
-	resetLife      = time.Hour
+	invitationLife   = 7 * 24 * time.Hour
+	resetLife        = time.Hour
+	registrationLife = 24 * time.Hour
+	addressLife      = 24 * time.Hour
 )
 
 const (
@@ -41,15 +45,17 @@ type code struct {
 	Use       codeUse   `json:"use"`
 	Hashes    []string  `json:"hashes,omitempty"` // SHA-256 of each link's code, in hex
 	Workspace string    `json:"workspace"`
-	Person    string    `json:"person"`
-	Epoch     string    `json:"epoch,omitempty"` // of the person's sessions
+	Person    string    `json:"person"`          // for a registration the id that the account will have
+	Epoch     string    `json:"epoch,omitempty"` // of the person's sessions; "" for one who is not there yet
 	By        *codeBy   `json:"by,omitempty"`    // who invited
 	Mailed    bool      `json:"mailed,omitempty"`
 	Created   time.Time `json:"created"`
 	Expires   time.Time `json:"expires"`
 	Taken     time.Time `json:"taken,omitzero"`
 
-	Message string `json:"message,omitempty"`
+	Message      string        `json:"message,omitempty"`
+	Emails       []any         `json:"emails,omitempty"` // the addresses that an account will have
+	Registration *registration `json:"registration,omitempty"`
 }
 
 // codeBy is whose right a code goes by.

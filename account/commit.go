@@ -127,6 +127,11 @@ func (ch *change) notify(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if ch.address != nil {
+		if err := ch.verifyAddress(ctx); err != nil {
+			return err
+		}
+	}
 	var version scim.Version
 	if ch.before != nil {
 		version = ch.before.Version

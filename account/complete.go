@@ -149,6 +149,10 @@ func (ch *change) holdOwnIn(before, after map[string]any, own []string, prefix s
 		switch {
 		case had && !has && ch.KeepForeign:
 			after[name] = was
+		case prefix == "" && name == "emails" && !reflect.DeepEqual(was, is) && ch.w.dir.outbox.mail != nil:
+			if err := ch.askAddress(was, is); err != nil {
+				return err
+			}
 		case had != has && !(has && isEmpty(is)), !isEmpty(is) && !reflect.DeepEqual(was, is):
 			return notYours(prefix + name)
 		}
@@ -165,7 +169,7 @@ func isEmpty(v any) bool {
 func notYours(name string) error {
 	switch hint := "an administrator can change it"; {
 	case name == "emails":
-		return scim.Errorf(scim.ErrForbidden, "emails: an address is taken over once it is verified, which needs an administrator here")
+		return scim.Errorf(scim.ErrForbidden, "emails: an address is taken over once it is verified, and this server sends no mail to do so: an administrator can change it")
 	case strings.HasPrefix(name, scim.AccountUserURN):
 		return scim.Errorf(scim.ErrForbidden, "%s: not yours to write; %s", strings.TrimPrefix(name, scim.AccountUserURN+":"), hint)
 	default:

@@ -74,15 +74,23 @@ func (d *Directory) SetOwnPassword(ctx context.Context, current, password string
 }
 
 // SetPassword sets somebody else's password, and ends their sessions. It takes users:update, and an
-// account that may do no more than the actor.
-func (w *Workspace) SetPassword(ctx context.Context, id, password string) error {
+// account that may do no more than the actor. A person who is in other workspaces too is mailed a link
+// by which they set it themselves, where mail is sent.
+func (w *Workspace) SetPassword(ctx context.Context, id, password string) (mailed bool, err error) {
 	if password == "" {
-		return scim.Errorf(scim.ErrInvalidValue, "new: a password is needed")
+		return false, scim.Errorf(scim.ErrInvalidValue, "new: a password is needed")
 	}
-	ref := scim.Ref{Type: "User", ID: id}
 	if err := w.may(ctx, UsersUpdate); err != nil {
-		return err
+		return false, err
 	}
+	if err := w.mayReset(ctx, scim.ActorFrom(ctx), id); errors.Is(err, scim.ErrForbidden) && w.dir.outbox.mail != nil {
+		_, err := w.ResetPassword(ctx, id, true)
+		return err == nil, err
+	}
+	return false, w.setPassword(ctx, scim.Ref{Type: "User", ID: id}, password)
+}
+
+func (w *Workspace) setPassword(ctx context.Context, ref scim.Ref, password string) error {
 	for range 10 {
 		old, err := w.store.Get(ctx, ref, scim.With{})
 		if err != nil {

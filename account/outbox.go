@@ -19,12 +19,18 @@ type Event string
 // switched off by an account's notificationsEnabled.
 const (
 	EventInvited Event = "invited"
-	EventReset   Event = "reset" // a link for a new password
+	EventReset   Event = "reset"   // a link for a new password
+	EventVerify  Event = "verify"  // a link that proves an address, before there is an account
+	EventAddress Event = "address" // a link that proves a new address of an account
+	EventKnown   Event = "known"   // somebody registers with the address of an account
 
-	EventPassword Event = "password"
-	EventDisabled Event = "disabled"
-	EventEnabled  Event = "enabled"
-	EventRole     Event = "role"
+	EventRegistered  Event = "registered"
+	EventPassword    Event = "password"
+	EventDisabled    Event = "disabled"
+	EventEnabled     Event = "enabled"
+	EventRole        Event = "role"
+	EventTrialEnding Event = "trial-ending"
+	EventTokenEnding Event = "token-ending"
 )
 
 const (
@@ -267,9 +273,11 @@ func (ch *change) reviewAddress(ctx context.Context) error {
 	if ch.before == nil || ch.after == nil || mailOf(ch.before) == mailOf(ch.after) {
 		return nil
 	}
-	ch.unsure, ch.sure = false, true
+	ch.sure = true
 	if ch.self {
-		return nil // it was verified
+		verified := ch.actor.Kind == "user" && ch.actor.Session == "" // by a link: see asThemselves
+		ch.unsure, ch.sure = !verified, verified
+		return nil
 	}
 	have, err := ch.w.standingOf(ctx, ch.settings, ch.Ref, ch.before)
 	if err != nil {
