@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -26,6 +27,14 @@ func (a *api) invitationRoutes() []route {
 			about: "Have somebody mailed a link for a new password; with mail=false it is in the answer, for whoever may set the password."},
 		{method: "POST", path: "/password/reset", call: a.forgotPassword, open: true, in: forgotten{}, status: 202, fails: fails(scim.ErrTooManyRequests),
 			about: "Have oneself mailed a link for a new password. The answer is the same, whoever exists."},
+		{method: "GET", path: "/discovery", call: a.discover, open: true, query: []param{{"workspace", "Which one; default where it is left out.", ""}}, status: 200, out: account.Discovered{}, fails: fails(scim.ErrNotFound, scim.ErrTooManyRequests),
+			about: "Tell of a workspace where anybody may register; every other is not found."},
+		{method: "POST", path: "/register", call: a.register, open: true, in: registration{}, status: 201, out: user{}, accepted: mailed{}, fails: fails(scim.ErrForbidden, scim.ErrUniqueness, scim.ErrTooManyRequests),
+			about: "Register: an account with the default role, at once (201) or after a link that is mailed (202, whoever exists), as the workspace has it."},
+		{method: "POST", path: "/register/verify", call: a.confirmRegistration, open: true, in: confirmation{}, status: 201, out: user{}, fails: fails(scim.ErrForbidden, scim.ErrUniqueness, scim.ErrTooManyRequests),
+			about: "Confirm a registration by the code of the mailed link, and the password that was chosen. It works once."},
+		{method: "POST", path: "/emails/verify", call: a.verifyAddress, open: true, in: proof{}, status: 204, fails: fails(scim.ErrForbidden, scim.ErrTooManyRequests, scim.ErrVersionMismatch, scim.ErrMutability),
+			about: "Confirm a new e-mail address of an account by the code of the mailed link. It works once."},
 		{method: "POST", path: "/password/redeem", call: a.redeemReset, open: true, in: redemption{}, status: 204, fails: fails(scim.ErrForbidden, scim.ErrTooManyRequests),
 			about: "Set a new password by the code of a link. It works once, and ends the person's sessions."},
 	}
@@ -189,4 +198,74 @@ func (a *api) redeemReset(r *http.Request) (int, any, error) {
 		return 0, nil, errNotConfirmed
 	}
 	return http.StatusNoContent, nil, a.Accounts.RedeemReset(r.Context(), body.Code, body.New, a.addr(r))
+}
+
+// mailed is the answer where somebody is mailed a link.
+type mailed struct {
+	Mail bool `json:"mail"`
+}
+
+// registration is the body of POST /register.
+type registration struct {
+	Workspace      string `json:"workspace"`
+	Name           string `json:"name" api:"required"`
+	Email          string `json:"email" api:"required"`
+	Password       string `json:"password" api:"required"`
+	PasswordVerify string `json:"passwordVerify" api:"required"`
+	Institution    string `json:"institution"`
+	Website        string `json:"website"`
+}
+
+// confirmation is the body of POST /register/verify.
+type confirmation struct {
+	Code     string `json:"code" api:"required"`
+	Password string `json:"password" api:"required"`
+}
+
+// proof is the body of POST /emails/verify.
+type proof struct {
+	Code string `json:"code" api:"required"`
+}
+
+func (a *api) discover(r *http.Request) (int, any, error) {
+	found, err := a.Accounts.Discover(r.Context(), r.URL.Query().Get("workspace"), a.addr(r))
+	return http.StatusOK, found, err
+}
+
+func (a *api) register(r *http.Request) (int, any, error) {
+	var body registration
+	if err := readJSON(r, &body); err != nil {
+		return 0, nil, err
+	}
+	made, err := a.Accounts.Register(r.Context(), account.Registration{Workspace: body.Workspace, Name: body.Name, Email: body.Email,
+		Password: body.Password, Verify: body.PasswordVerify, Institution: body.Institution, Website: body.Website, Addr: a.addr(r)})
+	if err != nil {
+		return 0, nil, err
+	}
+	if made == nil {
+		return http.StatusAccepted, mailed{true}, nil
+	}
+	answer, err := a.userBody(r, cmp.Or(body.Workspace, "default"), made)
+	return http.StatusCreated, answer, err
+}
+
+func (a *api) confirmRegistration(r *http.Request) (int, any, error) {
+	var body confirmation
+	if err := readJSON(r, &body); err != nil {
+		return 0, nil, err
+	}
+	workspace, made, err := a.Accounts.ConfirmRegistration(r.Context(), body.Code, body.Password, a.addr(r))
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := a.userBody(r, workspace, made)
+	return http.StatusCreated, answer, err
+}
+
+func (a *api) verifyAddress(r *http.Request) (int, any, error) {
+	var body proof
+	if err := readJSON(r, &body); err != nil {
+		return 0, nil, err
+	}
+	return http.StatusNoContent, nil, a.Accounts.VerifyAddress(r.Context(), body.Code, a.addr(r))
 }

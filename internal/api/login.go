@@ -28,8 +28,8 @@ func (a *api) sessionRoutes() []route {
 			about: "List one's own sessions; with sessions:manage those of everybody."},
 		{method: "DELETE", path: "/sessions/{id}", call: a.endSession, needs: manage, or: anybody, status: 204,
 			about: "End a session: one's own, or with sessions:manage anybody's."},
-		{method: "POST", path: "/password", call: a.setPassword, needs: mayUpdate, or: anybody, query: []param{inWorkspace}, in: newPassword{}, status: 204, fails: fails(scim.ErrTooManyRequests, scim.ErrVersionMismatch, scim.ErrMutability),
-			about: "Set one's own password, by the one that one has, or somebody else's by userId. It ends their sessions."},
+		{method: "POST", path: "/password", call: a.setPassword, needs: mayUpdate, or: anybody, query: []param{inWorkspace}, in: newPassword{}, status: 204, accepted: mailed{}, fails: fails(scim.ErrTooManyRequests, scim.ErrVersionMismatch, scim.ErrMutability),
+			about: "Set one's own password, by the one that one has, or somebody else's by userId. It ends their sessions. Whoever is in other workspaces too is mailed a link instead (202)."},
 		{method: "POST", path: "/impersonations", call: a.impersonate, needs: needs(account.SessionsImpersonate), query: []param{inWorkspace}, in: target{}, status: 201, out: session{},
 			about: "Act as somebody who may do no more, or as a guest: name one of userId, userName and guest."},
 	}
@@ -158,7 +158,11 @@ func (a *api) setPassword(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusNoContent, nil, w.SetPassword(r.Context(), body.UserID, body.New)
+	asked, err := w.SetPassword(r.Context(), body.UserID, body.New)
+	if err == nil && asked {
+		return http.StatusAccepted, mailed{true}, nil
+	}
+	return http.StatusNoContent, nil, err
 }
 
 // target is the body of POST /impersonations.

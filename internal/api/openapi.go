@@ -128,6 +128,9 @@ func (s *shapes) responses(rt *route) object {
 		}
 		all[strconv.Itoa(rt.also)] = also
 	}
+	if rt.accepted != nil {
+		all["202"] = object{"description": http.StatusText(http.StatusAccepted), "content": object{"application/json": object{"schema": s.of(rt.accepted, false)}}}
+	}
 	kinds, titles := map[int][]string{http.StatusInternalServerError: {problemBase + "internal"}}, map[int]string{}
 	for _, kind := range rt.problems() {
 		row := problemRow(kind)

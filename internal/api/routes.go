@@ -38,6 +38,7 @@ type route struct {
 	status   int
 	out      any     // a value of the answer's type; nil for none
 	also     int     // another status with the same answer, or one that leads elsewhere
+	accepted any     // a value of what it answers with 202 instead; nil where it never does
 	media    string  // of the answer, where it is not JSON
 	fails    []error // beyond those of every call that is like it
 }

@@ -28,6 +28,8 @@ var askedMetrics = []Metric{
 	{"sync_entry_errors", "gauge", "Entries that the last run could not use, by reason.", []string{"source", "reason"}},
 	{"sync_blocked", "gauge", "1 if a limit of the guard blocked the last run.", []string{"source", "guard"}},
 	{"audit_seal_lag_seconds", "gauge", "For how long this replica has not seen every change and event of the audit sealed, in the workspace where that is longest.", nil},
+	{"mail_waiting", "gauge", "Mails that wait to be sent.", nil},
+	{"mail_oldest_waiting_seconds", "gauge", "Age of the oldest mail that waits to be sent.", nil},
 	{"webhook_oldest_pending_seconds", "gauge", "Age of the oldest change that a stream has not delivered.", []string{"workspace", "stream"}},
 }
 

@@ -29,11 +29,11 @@ type Metrics struct {
 	list     []Metric
 	asked    asked
 
-	requests, scim, quirks, refused, limited, runs, changes, deliveries *prometheus.CounterVec
-	requestTime, runTime, storeTime                                     *prometheus.HistogramVec
-	running, leaseHeld, resources                                       *prometheus.GaugeVec
-	leaseLost                                                           prometheus.Counter
-	reloadOK, reloadTime                                                prometheus.Gauge
+	requests, scim, quirks, refused, limited, runs, changes, deliveries, mails *prometheus.CounterVec
+	requestTime, runTime, storeTime                                            *prometheus.HistogramVec
+	running, leaseHeld, resources                                              *prometheus.GaugeVec
+	leaseLost                                                                  prometheus.Counter
+	reloadOK, reloadTime                                                       prometheus.Gauge
 
 	mu    sync.Mutex // guards names
 	names map[string]bool
@@ -64,6 +64,7 @@ func NewMetrics(version string) *Metrics {
 	m.resources = m.gauge("resources", "Resources of a workspace, counted once a minute by processes that answer requests.", "workspace", "type", "active")
 	m.deliveries = m.counter("webhook_deliveries_total", "Deliveries of events by this process, by how they were taken: ok, failed (to be tried again), refused (a dead letter).",
 		"workspace", "stream", "result")
+	m.mails = m.counter("mails_total", "Tries of this process to send a mail, by what became of it: sent, delayed (it is tried again), dropped (no longer wanted).", "result")
 	m.leaseLost = prometheus.NewCounter(m.opts("counter", "lease_lost_total", "Locks that this process lost while it held them."))
 	m.reloadOK = prometheus.NewGauge(prometheus.GaugeOpts(m.opts("gauge", "config_last_reload_successful", "1 if the configuration was read whole the last time, 0 while an older one goes on.")))
 	m.reloadTime = prometheus.NewGauge(prometheus.GaugeOpts(m.opts("gauge", "config_last_reload_success_timestamp_seconds", "When the configuration was last read whole.")))
@@ -197,6 +198,9 @@ func (m *Metrics) Reloaded(ok bool) {
 func (m *Metrics) Delivered(workspace, stream, result string) {
 	m.deliveries.WithLabelValues(m.bound(workspace), m.bound(stream), result).Inc()
 }
+
+// Mailed counts a try to send a mail.
+func (m *Metrics) Mailed(result string) { m.mails.WithLabelValues(result).Inc() }
 
 // Resources are how many resources of a type a workspace has; active is "true", "false", or ""
 // for a type that has no such attribute.
