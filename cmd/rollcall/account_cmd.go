@@ -19,7 +19,8 @@ import (
 // peopleCommands are the commands about accounts that stand by themselves.
 func (c *cli) peopleCommands() []*cobra.Command {
 	return []*cobra.Command{
-		c.loginCommand(), c.logoutCommand(), c.passwordCommand(), c.sessionCommand(), c.impersonateCommand(), c.invitationCommand(),
+		c.loginCommand(), c.logoutCommand(), c.passwordCommand(), c.sessionCommand(), c.impersonateCommand(),
+		c.invitationCommand(), c.registrationCommand(), c.discoverCommand(), c.emailCommand(),
 		c.leaseCommand(), c.trialCommand(), c.secretCommand(), c.credentialCommand(), c.workspaceCommand(), c.settingsCommand(), c.auditCommand(),
 	}
 }

@@ -264,6 +264,17 @@ func TestA04_Resets(t *testing.T) {
 // walkLinks calls every route about links with success.
 func walkLinks(s *served) {
 	s.t.Helper()
+	s.want(200, "PATCH", "/api/v1/settings", `{"allowGuestSignup":true}`)
+	ada := s.user("default", "adam", "")
+	ada.want(200, "PATCH", "/scim/v2/Me", userPatch(`{"op":"replace","path":"emails","value":[{"value":"fresh@example.com","primary":true}]}`))
+	_, fresh := linkIn(s.t, s.smtp.Wait(s.t, "fresh@example.com", 1)[0])
+	s.mustBe(204, "POST", "/api/v1/emails/verify", fmt.Sprintf(`{"code":%q}`, fresh))
+	time.Sleep(600 * time.Millisecond) // for the settings
+	s.mustBe(200, "GET", "/api/v1/discovery", "")
+	s.mustBe(404, "GET", "/api/v1/discovery?workspace=annex", "")
+	s.mustBe(202, "POST", "/api/v1/register", fmt.Sprintf(`{"name":"Max","email":"max@example.com","password":%q,"passwordVerify":%[1]q}`, goodPassword))
+	_, verify := linkIn(s.t, s.smtp.Wait(s.t, "max@example.com", 1)[0])
+	s.mustBe(201, "POST", "/api/v1/register/verify", fmt.Sprintf(`{"code":%q,"password":%q}`, verify, goodPassword))
 	p, code := s.invite("default", `{"userName":"jane@example.com","mail":false}`)
 	s.mustBe(200, "POST", "/api/v1/invitations/accept", fmt.Sprintf(`{"code":%q,"password":%q}`, code, goodPassword))
 	s.mustBe(204, "POST", "/api/v1/password/redeem", fmt.Sprintf(`{"code":%q,"new":"a second password"}`, s.resetCode(p.id)))
@@ -271,4 +282,61 @@ func walkLinks(s *served) {
 	id := s.want(201, "POST", "/api/v1/invitations", `{"userName":"kim@example.com","mail":false}`).body["id"].(string)
 	s.want(200, "GET", "/api/v1/invitations", "")
 	s.want(204, "DELETE", "/api/v1/invitations/"+id, "")
+}
+
+func TestA24_OptionsAtCreation(t *testing.T) {
+	onStores(t, func(t *testing.T, storeURL string) {
+		s := accountServer(t, storeURL)
+		s.workspace("lab", "accsyn")
+		names := 0
+		for _, at := range []struct{ path, begin string }{
+			{"/api/v1/invitations?workspace=lab", `{"userName":"%s@example.com","mail":false,`},
+			{"/api/v1/users?workspace=lab", `{"user":{"userName":"%s@example.com"},`},
+		} {
+			make := func(code int, options string) answer {
+				t.Helper()
+				names++
+				a := s.want(code, "POST", at.path, fmt.Sprintf(at.begin, fmt.Sprint("u", names))+options+"}")
+				if user, ok := a.body["user"].(map[string]any); ok {
+					a.body = user
+				}
+				return a
+			}
+			has := func(a answer, want string) {
+				t.Helper()
+				var list []string
+				entitlements, _ := a.body["entitlements"].([]any)
+				for _, v := range entitlements {
+					m := v.(map[string]any)
+					list = append(list, fmt.Sprintf("%v=%v", m["type"], strings.Replace(m["value"].(string), fmt.Sprint(a.body["id"]), "ID", 1)))
+				}
+				if got := strings.Join(list, " "); got != want {
+					t.Errorf("%s: entitlements %q, want %q", at.path, got, want)
+				}
+			}
+			has(make(201, `"role":"employee","allVolumes":true,"defaultVolume":true`), "volume=*:rw volume=default:rw")
+			make(400, `"role":"standard","allVolumes":true`)
+			make(400, `"defaultVolume":true`)
+			make(400, `"role":"administrator","defaultVolume":true`)
+			has(make(201, `"volumes":["v1","v2","v1"]`), "volume=v1:rw volume=v2:rw")
+			make(400, `"volumes":["v1:rw"]`)
+			has(make(201, `"homeEntitlement":true`), "home=ID:rw")
+			has(make(201, `"role":"standard"`), "")
+			s.want(200, "PATCH", "/api/v1/settings?workspace=lab", `{"homePolicy":"create"}`)
+			time.Sleep(600 * time.Millisecond)
+			has(make(201, `"role":"standard"`), "home=ID:rw")
+			has(make(201, `"homeEntitlement":false`), "")
+			s.want(200, "PATCH", "/api/v1/settings?workspace=lab", `{"homePolicy":"none"}`)
+			time.Sleep(600 * time.Millisecond)
+		}
+		s.want(400, "POST", "/api/v1/users?workspace=lab", `{"user":{"userName":"m@example.com"},"mail":true}`) // this server sends none
+		s.want(400, "POST", "/api/v1/users?workspace=lab", `{"user":{"userName":"m@example.com"},"message":"alone"}`)
+		code, out, errs := s.cli("user", "create", "cli@example.com", "--workspace", "lab", "--role", "employee", "--default-volume", "--volume", "v7", "--home", "-o", "json")
+		if code != exitDone || !strings.Contains(out, "default:rw") || !strings.Contains(out, "v7:rw") || !strings.Contains(out, `"home"`) {
+			t.Errorf("rollcall user create = %d %s%s", code, out, errs)
+		}
+		if code, _, errs = s.cli("invitation", "create", "cli2@example.com", "--workspace", "lab", "--all-volumes", "--mail=false"); code != exitUsage || !strings.Contains(errs, "employee") {
+			t.Errorf("rollcall invitation create --all-volumes of another role = %d %s", code, errs)
+		}
+	})
 }

@@ -36,6 +36,7 @@ type Config struct {
 	Secrets   SecretsConfig     `key:"secrets"`
 	Audit     AuditConfig       `key:"audit"`
 	Requests  RequestsConfig    `key:"requests"`
+	Mail      MailConfig        `key:"mail"`
 }
 
 // SecretsConfig is how secrets of people are kept.
@@ -243,6 +244,7 @@ func defaultConfig() *Config {
 		Server:   ServerConfig{Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", Filter: filterDefaults()},
 		Secrets:  SecretsConfig{Keyring: "rollcall-keyring.json"},
 		Audit:    auditDefaults(),
+		Mail:     MailConfig{TLS: "starttls"},
 		Store:    StoreConfig{URL: "bolt:rollcall.db", ConfirmTimeout: second, FeedKeep: store.DefaultFeedKeep, ImageKeep: store.DefaultImageKeep, DeletedKeep: Duration(store.DefaultDeletedKeep)},
 		Logging:  LoggingConfig{Level: "info", Format: "auto", PII: "mask"},
 		Requests: requestsDefaults(),

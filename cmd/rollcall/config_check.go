@@ -39,6 +39,7 @@ func (l *loader) check() {
 	l.checkRequests()
 	l.checkOwnership()
 	l.checkEvents()
+	l.checkMail()
 	if _, err := l.config.Accounts.breached(); err != nil {
 		l.bad("accounts.breached_passwords", "", "%v", err)
 	}

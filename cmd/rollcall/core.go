@@ -81,6 +81,10 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 			return err
 		}
 	}
+	sender, err := c.config.sender(c.metrics)
+	if err != nil {
+		return fmt.Errorf("mail: %w", err)
+	}
 	rules, _ := c.config.authority() // what is wrong with them was told when they were read
 	c.accounts, err = account.New(account.Config{
 		Authority:     rules,
@@ -92,6 +96,7 @@ func (c *core) build(ctx context.Context, files fs.FS) error {
 		Providers:     c.config.providers(),
 		Keyring:       c.config.Secrets.Keyring,
 		Breached:      breached,
+		Mail:          sender,
 		Create: func(ctx context.Context, name string) error {
 			_, err := c.store.CreateWorkspace(ctx, name)
 			return err

@@ -70,6 +70,7 @@ or directory could not be reached.`,
 			d.keyrings()
 			d.certificate()
 			d.baseURL(cmd.Context())
+			d.mail(cmd.Context())
 			d.server(cmd.Context())
 			return d.report()
 		},

@@ -68,6 +68,7 @@ type served struct {
 	proc     *testserver.Proc
 	storeURL string
 	ldif     *ldifSource // of a test that has one
+	smtp     *testserver.SMTP
 }
 
 // startServer runs `rollcall serve` on a store, with the configuration's text.

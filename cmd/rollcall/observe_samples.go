@@ -40,6 +40,13 @@ func (c *core) samples(ctx context.Context) []ops.Sample {
 	for _, b := range backlogs {
 		all = append(all, ops.Sample{Name: "webhook_oldest_pending_seconds", Value: b.Oldest.Seconds(), Labels: []string{b.Workspace, b.Stream}})
 	}
+	if n, oldest, err := c.accounts.WaitingMail(ctx); err == nil {
+		age := 0.0
+		if n > 0 {
+			age = time.Since(oldest).Seconds()
+		}
+		all = append(all, ops.Sample{Name: "mail_waiting", Value: float64(n)}, ops.Sample{Name: "mail_oldest_waiting_seconds", Value: age})
+	}
 	return all
 }
 

@@ -108,10 +108,12 @@ func documentServer(t *testing.T, tell func(*routers.Route, int)) *served {
 	t.Helper()
 	testserver.Long(t)
 	ldif := newLDIF(t, 3)
-	core := openServer(t, "bolt:"+filepath.Join(t.TempDir(), "rollcall.db"), ldif.config("")+"events: {issuer: 'https://scim.example.com', allow_networks: [127.0.0.0/8]}\n"+ssoSettings(testserver.StartOIDC(t)))
-	server := httptest.NewServer(heldToDocument(t, core, tell))
+	smtp := testserver.StartSMTP(t, testserver.SMTPOptions{})
+	core, h := openServerCore(t, "bolt:"+filepath.Join(t.TempDir(), "rollcall.db"), ldif.config("")+"events: {issuer: 'https://scim.example.com', allow_networks: [127.0.0.0/8]}\n"+mailConfig(smtp, "")+ssoSettings(testserver.StartOIDC(t)))
+	sendMail(t, core)
+	server := httptest.NewServer(heldToDocument(t, h, tell))
 	t.Cleanup(server.Close)
-	return &served{t: t, base: server.URL, ldif: ldif}
+	return &served{t: t, base: server.URL, ldif: ldif, smtp: smtp}
 }
 
 // walkAPI calls every route with success.

@@ -233,6 +233,7 @@ func (s *server) run(ctx context.Context) error {
 	if s.runs {
 		wait.Go(func() { core.events.Run(s.lifetime) })
 		wait.Go(func() { core.accounts.RunTrials(s.lifetime) })
+		wait.Go(func() { core.accounts.RunMail(s.lifetime) })
 	}
 
 	s.watchConfig(&wait)

@@ -406,7 +406,8 @@ func TestClientsOnTheWholeStack(t *testing.T) {
 // tells of the rest.
 var openRoutes = []string{"POST /api/v1/login", "POST /api/v1/login/guest", "GET /api/v1/openapi.json",
 	"POST /api/v1/invitations/accept", "POST /api/v1/password/reset", "POST /api/v1/password/redeem",
-	"GET /api/v1/login/sso/{provider}", "GET /api/v1/login/sso/{provider}/callback"}
+	"GET /api/v1/login/sso/{provider}", "GET /api/v1/login/sso/{provider}/callback",
+	"GET /api/v1/discovery", "POST /api/v1/register", "POST /api/v1/register/verify", "POST /api/v1/emails/verify"}
 
 // TestAPIDeniesByDefault calls every route of the API without credentials and with too few rights
 // (security.md R8).
