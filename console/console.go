@@ -113,6 +113,10 @@ func (c *Console) openPages() map[string]page {
 		"POST /console/reset":      redeemReset,
 		"GET /console/forgot":      showForgot,
 		"POST /console/forgot":     forgot,
+		"GET /console/verify":      showRegistration,
+		"POST /console/verify":     confirmRegistration,
+		"GET /console/address":     showAddress,
+		"POST /console/address":    verifyAddress,
 	}
 }
 

@@ -327,7 +327,10 @@ func actOnPerson(x *exchange) error {
 	case "groups":
 		_, err = w.SetGroups(ctx, id, x.lines("groups"))
 	case "password":
-		err = w.SetPassword(ctx, id, x.r.PostFormValue("password"))
+		var mailed bool
+		if mailed, err = w.SetPassword(ctx, id, x.r.PostFormValue("password")); mailed {
+			action = "reset-mail"
+		}
 	case "reset-mail":
 		_, err = w.ResetPassword(ctx, id, true)
 	case "trial":

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
@@ -335,6 +337,71 @@ func TestA06_AddressAfterVerification(t *testing.T) {
 		s.want(204, "POST", "/api/v1/password", fmt.Sprintf(`{"userId":%q,"new":"a second password"}`, ada.id))
 		s.mustBe(403, "POST", "/api/v1/emails/verify", fmt.Sprintf(`{"code":%q}`, code))
 	})
+}
+
+// TestLinkPages: what mailed links lead to can be read and filled in without JavaScript, has the name that
+// it is about, and a link opened by a program that looks at mails does nothing.
+func TestLinkPages(t *testing.T) {
+	t.Parallel()
+	smtp := testserver.StartSMTP(t, testserver.SMTPOptions{})
+	s := mailServer(t, "bolt:"+t.TempDir()+"/rollcall.db", smtp)
+	s.want(200, "PATCH", "/api/v1/settings", `{"allowGuestSignup":true}`)
+	time.Sleep(600 * time.Millisecond)
+	ada := s.user("default", "ada", "")
+	s.want(201, "POST", "/api/v1/invitations", `{"userName":"jane@example.com","message":"<b>Come</b>"}`)
+	s.mustBe(202, "POST", "/api/v1/password/reset", `{"userName":"ada"}`)
+	s.mustBe(202, "POST", "/api/v1/register", fmt.Sprintf(`{"name":"Max","email":"max@example.com","password":%q,"passwordVerify":%[1]q}`, goodPassword))
+	ada.want(200, "PATCH", "/scim/v2/Me", userPatch(`{"op":"replace","path":"emails","value":[{"value":"fresh@example.com","primary":true}]}`))
+	for _, c := range []struct {
+		to, names string
+		form      url.Values
+	}{
+		{"fresh@example.com", "fresh@example.com", url.Values{}},
+		{"ada@example.com", "ada", url.Values{"new": {"a second password"}, "confirm": {"a second password"}}},
+		{"jane@example.com", "&lt;b&gt;Come", url.Values{"name": {"Jane"}, "new": {goodPassword}, "confirm": {goodPassword}}},
+		{"max@example.com", "max@example.com", url.Values{"password": {goodPassword}}},
+	} {
+		path, code := linkIn(t, smtp.Wait(t, c.to, 1)[0])
+		for range 2 {
+			resp, err := http.Get(s.base + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			text := string(body)
+			if err != nil || resp.StatusCode != 200 || !strings.Contains(text, c.names) || !strings.Contains(text, `<html lang="en">`) || !strings.Contains(text, "<h1>") ||
+				strings.Contains(text, "<script") || strings.Count(text, "<label for=") != strings.Count(text, "<input id=") || resp.Header.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("GET %s = %d %v %s", path, resp.StatusCode, err, text)
+			}
+		}
+		c.form.Set("code", code)
+		page, _, _ := strings.Cut(path, "?")
+		post := func() int {
+			req, err := http.NewRequest("POST", s.base+page, strings.NewReader(c.form.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			resp, err := http.DefaultTransport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			return resp.StatusCode
+		}
+		if code := post(); code != 303 {
+			t.Errorf("POST %s = %d, want 303", page, code)
+		}
+		if code := post(); code != 403 {
+			t.Errorf("POST %s again = %d, want 403", page, code)
+		}
+	}
+	for name, password := range map[string]string{"ada": "a second password", "jane@example.com": goodPassword, "max@example.com": goodPassword} {
+		if a := s.tryLogin("", name, password, ""); a.code != 200 {
+			t.Errorf("login of %s = %d %s", name, a.code, a.text)
+		}
+	}
 }
 
 // TestA04_ResetByMail: who forgot the password, and who is in several workspaces, is mailed a link; an
