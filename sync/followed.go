@@ -298,7 +298,9 @@ func (r *Runner) live(ctx, until context.Context) {
 			continue
 		}
 		if err != nil && until.Err() == nil {
-			r.log.Warn("the source could not be followed; trying again", "in", pause, "error", err)
+			if !errors.Is(err, scim.ErrLocked) { // another replica, which follows it too, is at it
+				r.log.Warn("the source could not be followed; trying again", "in", pause, "error", err)
+			}
 			_ = sleep(until, pause)
 		}
 	}
