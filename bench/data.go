@@ -143,7 +143,7 @@ func (s *rollcallServer) create(c *conn, path string, body []byte) (string, erro
 }
 
 func (s *rollcallServer) send(c *conn, method, path string, body []byte, want int) ([]byte, error) {
-	if err := c.net.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := c.net.SetDeadline(time.Now().Add(10 * time.Minute)); err != nil {
 		return nil, err
 	}
 	c.out = appendRequest(c.out[:0], method, path, "Bearer "+s.token, body)

@@ -203,7 +203,7 @@ func (r *Result) document() string {
 	var b strings.Builder
 	million := ""
 	if r.Users < 1_000_000 {
-		million = "\nMemory and start with a million users have a page of their own: [performance-1m.md](performance-1m.md)."
+		million = "\nMemory and start with a million users are measured by `go run ./bench -users 1000000 -ldap 0 -run '^$' -markdown docs/performance-1m.md`."
 	}
 	fmt.Fprintf(&b, `# Performance
 

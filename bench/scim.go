@@ -48,6 +48,9 @@ func (b *bench) indexChecks(ctx context.Context, w *workshop, f *fixture, users 
 	if err != nil {
 		return err
 	}
+	for _, c := range checks { // a run of an hour should not keep them to itself
+		b.progress("%s: %s (%s)", c.Name, quantity(c.Value, c.Unit), c.Note)
+	}
 	start, err := b.startCheck(ctx, w, f.redis, f.token, users, scan)
 	if err != nil {
 		return err
