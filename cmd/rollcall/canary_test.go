@@ -45,6 +45,7 @@ func (c *canaries) root(method, path, body string) answer {
 func (c *canaries) config() string {
 	return fmt.Sprintf(`logging: { level: debug, format: json, pii: full }
 server: { base_url: "https://scim.example.com" }
+secrets: { keyring: %q }
 clients:
   agent: { basic: { user: agent, password: %q } }
 sso:
@@ -59,7 +60,7 @@ sources:
     bind_password: %q
     notify: { url: "https://127.0.0.1:1/notify", secret: %q }
     users: { base: "dc=example,dc=com" }
-`, c.new("clients.basic.password"), c.new("sso.client_secret"), c.new("events.streams.secret"), c.new("events.streams.authorization"),
+`, filepath.Join(c.t.TempDir(), "keyring.json"), c.new("clients.basic.password"), c.new("sso.client_secret"), c.new("events.streams.secret"), c.new("events.streams.authorization"),
 		c.new("sources.bind_password"), c.new("sources.notify.secret"))
 }
 
