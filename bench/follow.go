@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -35,8 +36,14 @@ func (l *ldapBench) followed(ctx context.Context) ([]Check, error) {
 		return nil, err
 	}
 	var whole dirsync.Report
-	if err := f.call(ctx, http.MethodPost, "/api/v1/sources/corp/runs", &whole); err != nil {
-		return nil, err
+	for { // 409 while a scheduled run is under way
+		err := f.call(ctx, http.MethodPost, "/api/v1/sources/corp/runs", &whole)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errConflict) || !sleepUntil(ctx, time.Now().Add(100*time.Millisecond)) {
+			return nil, err
+		}
 	}
 	if whole.Result != dirsync.OK {
 		return nil, fmt.Errorf("the run before following was %s: %s", whole.Result, whole.Error)
@@ -79,6 +86,8 @@ func (f *follower) start(ctx context.Context, more string) (err error) {
 	return err
 }
 
+var errConflict = errors.New("409 Conflict")
+
 func (f *follower) call(ctx context.Context, method, path string, out any) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+f.addr+path, nil)
 	if err != nil {
@@ -90,6 +99,9 @@ func (f *follower) call(ctx context.Context, method, path string, out any) error
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusConflict {
+		return fmt.Errorf("%s %s: %w", method, path, errConflict)
+	}
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("%s %s: %s", method, path, resp.Status)
 	}
