@@ -41,7 +41,9 @@ func (w *Workspace) erasers() []Eraser {
 		func(ctx context.Context, who Erased) error {
 			return errors.Join(w.dropSecrets(ctx, who.ID), w.abortLeases(ctx, who.ID))
 		},
-		func(ctx context.Context, who Erased) error { return w.kv(loginsSpace).Delete(ctx, who.ID) },
+		func(ctx context.Context, who Erased) error {
+			return errors.Join(w.kv(loginsSpace).Delete(ctx, who.ID), w.kv(unsureSpace).Delete(ctx, who.ID))
+		},
 		func(ctx context.Context, who Erased) error {
 			return errors.Join(w.showAccount(ctx, who.ID), w.hint(ctx, adminUsersSpace, who.ID, false))
 		},

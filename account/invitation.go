@@ -297,5 +297,5 @@ func (d *Directory) AcceptInvitation(ctx context.Context, text, name, password s
 	if err != nil {
 		return nil, err
 	}
-	return d.enter(ctx, w, &person{ID: user.ID, Password: hash}, user)
+	return d.enterNoted(ctx, w, &person{ID: user.ID, Password: hash}, user, addr)
 }

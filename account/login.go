@@ -75,11 +75,16 @@ func (d *Directory) LogIn(ctx context.Context, l Login) (*LoggedIn, error) {
 	if err := paid.succeed(ctx); err != nil {
 		return nil, err
 	}
+	return d.enterNoted(ctx, w, who, user, l.Addr)
+}
+
+// enterNoted is enter, of which the audit and the account tell.
+func (d *Directory) enterNoted(ctx context.Context, w *Workspace, who *person, user *scim.Resource, addr netip.Addr) (*LoggedIn, error) {
 	in, err := d.enter(ctx, w, who, user)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.note(ctx, loginEvent(eventLogin, in.User, l.Addr)); err != nil {
+	if err := w.note(ctx, loginEvent(eventLogin, in.User, addr)); err != nil {
 		return nil, err
 	}
 	noteLogin(ctx, w.kv(loginsSpace), user.ID, d.now(), true)
