@@ -73,7 +73,9 @@ func TestA09_Notifications(t *testing.T) {
 		s := mailServer(t, storeURL, smtp)
 		n++
 		ada, quiet := s.user("default", fmt.Sprint("ada", n), ""), s.user("default", fmt.Sprint("quiet", n), "")
-		quiet.want(200, "PATCH", "/scim/v2/Me", userPatch(`{"op":"replace","path":"`+urnAccount+`:notificationsEnabled","value":false}`))
+		if code, out, errs := runCLI(t, []string{"ROLLCALL_SERVER=" + s.base, "ROLLCALL_TOKEN=" + quiet.token}, "user", "update", "me", "notificationsEnabled=false"); code != exitDone {
+			t.Fatalf("user update me = %d\n%s%s", code, out, errs)
+		}
 		boss := s.user("default", fmt.Sprint("boss", n), "admin")
 
 		for _, p := range []*person{ada, quiet} {
