@@ -295,6 +295,8 @@ func (ch *change) holdSource() error {
 	switch {
 	case was == is:
 		return nil
+	case sourceOf(ch.before) != sourceOf(ch.after) && !ch.KeepForeign && ch.restrict:
+		return notYours(scim.AccountUserURN + ":source") // accounts.md A6
 	case sourceOf(ch.before) != sourceOf(ch.after) && !ch.KeepForeign:
 		return scim.Errorf(scim.ErrMutability, "source: it is set when an account is made, and stays")
 	}
