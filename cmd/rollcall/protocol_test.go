@@ -243,7 +243,7 @@ func TestFiltersOnTheStore(t *testing.T) {
 		{"Users", `groups pr`, "ada cyd"},
 		{"Users", `groups.value eq "` + groupA + `"`, "ada cyd"},
 		{"Users", `groups[display eq "group a"]`, "ada cyd"},
-		{"Users", `groups.display sw "Group B"`, ""},
+		{"Users", `groups.display sw "Group B"`, "ada cyd"}, // by Group A, which is in it
 		{"Groups", `members pr`, "Group A Group B"},
 		{"Groups", `members.value eq "` + ada + `"`, "Group A"},
 		{"Groups", `members eq "` + groupA + `"`, "Group B"},
