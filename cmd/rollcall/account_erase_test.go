@@ -73,9 +73,21 @@ func (e *erasable) patches() []string {
 	return all
 }
 
+// invited invites one person, and another who accepts, logs in and makes a token: what is kept of them
+// beside their accounts. It answers their ids.
+func (e *erasable) invited(s *served) []string {
+	waits, _ := s.invite("default", `{"userName":"`+e.value("userName of somebody invited")+`","mail":false,"message":"`+e.value("message of an invitation")+`"}`)
+	came, code := s.invite("default", `{"userName":"`+e.value("userName of who accepted")+`","mail":false,"role":"admin"}`)
+	in := s.want(200, "POST", "/api/v1/invitations/accept", fmt.Sprintf(`{"code":%q,"name":%q,"password":%q}`, code, e.value("name of who accepted"), goodPassword))
+	came.token = in.body["token"].(string)
+	came.want(201, "POST", "/api/v1/tokens", `{"name":"`+e.value("name of a token")+`","scopes":["users:read"]}`)
+	return []string{waits.id, came.id}
+}
+
 // TestA26_Erase fills every place with somebody's personal values, erases them, and looks for what is left:
 // in each key as it is stored, in what the program makes of it, and in the files on disk.
 func TestA26_Erase(t *testing.T) {
+	t.Parallel()
 	t.Run("bolt", func(t *testing.T) { erase(t, nil) })
 	t.Run("redis", func(t *testing.T) {
 		// Without compression, so that a dump shows what it holds.
@@ -117,6 +129,7 @@ func erase(t *testing.T, redis *testserver.Redis) {
 	if e.n != 30 {
 		t.Fatalf("%d values", e.n)
 	}
+	others := e.invited(s)
 	before := core.everything(t)
 	for what, v := range e.text {
 		if !strings.Contains(before, v) {
@@ -136,6 +149,9 @@ func erase(t *testing.T, redis *testserver.Redis) {
 	s.want(204, "POST", path+"/erase?workspace=lab", "")
 	s.want(404, "GET", "/scim/v2/Users/"+id, "")
 	s.want(404, "POST", "/api/v1/deleted/User/"+id+"/restore", "")
+	for _, other := range others {
+		s.want(204, "POST", "/api/v1/users/"+other+"/erase", "")
+	}
 	after := core.everything(t)
 	for what, v := range e.text {
 		if strings.Contains(after, v) {
