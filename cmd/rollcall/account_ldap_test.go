@@ -8,6 +8,7 @@ import (
 
 // TestA11_LoginByDirectory: an account that came from a directory logs in by its password there.
 func TestA11_LoginByDirectory(t *testing.T) {
+	t.Parallel()
 	ldap := testserver.StartSlapd(t, testserver.SlapdOptions{Seed: "dn: uid=ada,ou=people,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: ada\ncn: Ada\nsn: Lovelace\n" +
 		"userPassword: difference-engine\nentryUUID: a0000000-0000-4000-8000-000000000001\n\n"})
 	onStores(t, func(t *testing.T, url string) {

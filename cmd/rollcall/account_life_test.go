@@ -206,6 +206,7 @@ func TestA17_WhoMayDoWhat(t *testing.T) {
 }
 
 func TestA20_DisableAndEnable(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		ada := s.user("default", "ada", "")
@@ -236,6 +237,7 @@ func TestA20_DisableAndEnable(t *testing.T) {
 }
 
 func TestA21_ChangeOfRole(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		s.workspace("lab", "accsyn")

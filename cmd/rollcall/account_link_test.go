@@ -82,6 +82,7 @@ func (s *served) atOnce(method, path, body string) map[int]int {
 }
 
 func TestA08_Invitations(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		s.workspace("lab", "accsyn")
@@ -203,6 +204,7 @@ func (s *served) refusedFor(t *testing.T, what, code string) {
 
 // TestA04_Resets: links for a new password work once, and end with everything that ends access.
 func TestA04_Resets(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		ada, boss := s.user("default", "ada", ""), s.user("default", "boss", "admin")
@@ -285,6 +287,7 @@ func walkLinks(s *served) {
 }
 
 func TestA24_OptionsAtCreation(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, storeURL string) {
 		s := accountServer(t, storeURL)
 		s.workspace("lab", "accsyn")

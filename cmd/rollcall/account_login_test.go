@@ -13,6 +13,7 @@ import (
 )
 
 func TestA01_LoginByPassword(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		ada := s.makeUser("default", "ada", "")
@@ -213,6 +214,7 @@ func (k loginKind) wrong() string {
 }
 
 func TestA02_GuestLogin(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		s.workspace("lab", "pysyft")
@@ -247,6 +249,7 @@ func TestA02_GuestLogin(t *testing.T) {
 }
 
 func TestA03_ActingAsAnother(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		boss := s.user("default", "boss", "admin")
@@ -305,6 +308,7 @@ func TestA03_ActingAsAnother(t *testing.T) {
 }
 
 func TestA04_Passwords(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		ada := s.user("default", "ada", "")

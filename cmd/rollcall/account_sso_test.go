@@ -127,6 +127,7 @@ func ssoLogin(s *served, provider, said string) answer {
 // TestA11_LoginBySSO logs in by a real OpenID provider, and holds that every login which is not whole is
 // refused.
 func TestA11_LoginBySSO(t *testing.T) {
+	t.Parallel()
 	o := testserver.StartOIDC(t)
 	onStores(t, func(t *testing.T, store string) {
 		s, core := ssoServer(t, store, o)

@@ -68,6 +68,7 @@ func TestA06_OwnAccount(t *testing.T) {
 }
 
 func TestA10_SessionsAndWhoIsThere(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		ada, bob := s.user("default", "ada", ""), s.user("default", "bob", "")
@@ -113,6 +114,7 @@ func TestA10_SessionsAndWhoIsThere(t *testing.T) {
 
 // TestA10_WhoIsThereByFilter finds accounts by what no record has.
 func TestA10_WhoIsThereByFilter(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		s.user("default", "ada", "")
@@ -163,6 +165,7 @@ func TestA10_WhoIsThereByFilter(t *testing.T) {
 }
 
 func TestA18_EverybodyJoinsPublic(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		s.workspace("lab", "dioptra")
@@ -244,6 +247,7 @@ func TestA18_PasswordExpires(t *testing.T) {
 }
 
 func TestA19_WorkspaceMembers(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := accountServer(t, url)
 		s.workspace("red", "argilla")

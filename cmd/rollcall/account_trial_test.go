@@ -8,6 +8,7 @@ import (
 )
 
 func TestA15_Trials(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		s := startServer(t, url, "")
 		ada := s.user("default", "ada", "")

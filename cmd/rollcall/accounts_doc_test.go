@@ -58,6 +58,7 @@ func TestPresetTable(t *testing.T) {
 
 // TestAccountsGuide types what docs/accounts.md says.
 func TestAccountsGuide(t *testing.T) {
+	t.Parallel()
 	testserver.Need(t, "curl")
 	s := accountServer(t, "bolt:"+filepath.Join(t.TempDir(), "rollcall.db"))
 	var printed strings.Builder

@@ -14,6 +14,7 @@ import (
 
 // TestAudit lets people do things, and reads in the audit who did what, by API and command line.
 func TestAudit(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, store string) {
 		s := accountServer(t, store)
 		s.workspace("lab", "default")

@@ -18,6 +18,7 @@ import (
 // TestConsoleInABrowser signs in with Chromium, makes an account, edits it and sees it, on a screen 320
 // pixels wide: no page is wider than that, breaks its own policy, or asks another server for anything.
 func TestConsoleInABrowser(t *testing.T) {
+	t.Parallel()
 	s := accountServer(t, "bolt:"+filepath.Join(t.TempDir(), "rollcall.db"))
 	s.makeUser("default", "boss", "admin")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(testserver.Need(t, "chromium")), chromedp.NoSandbox,

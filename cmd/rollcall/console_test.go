@@ -14,6 +14,7 @@ import (
 
 // TestConsolePeople does with people what an administrator can see of A1 to A24 in accounts.md.
 func TestConsolePeople(t *testing.T) {
+	t.Parallel()
 	s := accountServer(t, "bolt:"+filepath.Join(t.TempDir(), "rollcall.db"))
 	s.makeUser("default", "boss", "admin")
 	boss := visit(s)
@@ -84,6 +85,7 @@ func TestConsolePeople(t *testing.T) {
 // TestConsoleRights holds that a page shows and does nothing that its reader may not, that forms of other
 // sites do nothing, and that cookies are good for the console alone.
 func TestConsoleRights(t *testing.T) {
+	t.Parallel()
 	s := accountServer(t, "bolt:"+filepath.Join(t.TempDir(), "rollcall.db"))
 	ada, boss := s.makeUser("default", "ada", ""), s.makeUser("default", "boss", "admin")
 	v := visit(s)
@@ -196,6 +198,7 @@ func (s *served) sendOnce(req *http.Request) answer {
 
 // TestConsoleRest goes through groups, sessions, links, sources, and single sign-on.
 func TestConsoleRest(t *testing.T) {
+	t.Parallel()
 	o := testserver.StartOIDC(t)
 	file := filepath.Join(t.TempDir(), "people.ldif")
 	people := func(n int) {

@@ -308,6 +308,7 @@ func (d *realDirectory) follow(t *testing.T, more ...step) {
 
 // What is in the store is what the directory says, after every kind of change, on three real servers.
 func TestDirectories(t *testing.T) {
+	t.Parallel()
 	testserver.Long(t)
 	const trunk = "dn: dc=example,dc=org\nobjectClass: domain\ndc: example\n\n" +
 		"dn: ou=people,dc=example,dc=org\nobjectClass: organizationalUnit\nou: people\n\n" +

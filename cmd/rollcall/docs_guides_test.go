@@ -110,6 +110,7 @@ func sourceKeys(section reflect.Type, prefix string) []string {
 
 // TestRedisPage runs on a Redis whose user may do what docs/redis.md says and nothing else.
 func TestRedisPage(t *testing.T) {
+	t.Parallel()
 	page := documents(t)["docs/redis.md"]
 	settings, acl := blocks(page, "yaml"), blocks(page, "redis")
 	if len(settings) != 3 || len(acl) != 2 {

@@ -68,6 +68,7 @@ func TestFollowSettings(t *testing.T) {
 
 // incremental: scheduled runs do the same, and go on where they were when the process died.
 func TestIncremental(t *testing.T) {
+	t.Parallel()
 	ldap := testserver.StartSlapd(t, testserver.SlapdOptions{Seed: corpSeed(100)})
 	s := startServer(t, "bolt:"+t.TempDir()+"/rollcall.db", corpConfig(ldap, "    mode: incremental\n    schedule: \"@every 1s\"\n"))
 	if r := s.runCorp(t); r.Result != dirsync.OK {

@@ -55,6 +55,7 @@ func (s *served) total(path string) int {
 }
 
 func TestSyncFromLDAP(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, storeURL string) {
 		ldap := testserver.StartSlapd(t, testserver.SlapdOptions{Seed: corpSeed(1000)})
 		s := startServer(t, storeURL, corpConfig(ldap, ""))

@@ -152,6 +152,7 @@ var ourMetric = regexp.MustCompile(`rollcall_[a-z_]+`)
 // holds that every panel of the dashboard shows something, that Prometheus can evaluate every
 // rule, and that each has its page.
 func TestDashboardAndAlerts(t *testing.T) {
+	t.Parallel()
 	testserver.Long(t)
 	testserver.Need(t, "prometheus")
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))

@@ -25,6 +25,7 @@ func groupKinds(a answer) map[string]string {
 // TestGroupsWithinGroups goes through HTTP, on two replicas of each store: what one changes, the other
 // shows.
 func TestGroupsWithinGroups(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, url string) {
 		one := accountServer(t, url)
 		other := one

@@ -86,6 +86,7 @@ func (s *served) found(endpoint, key, query string) string {
 func filtered(filter string) string { return "filter=" + url.QueryEscape(filter) }
 
 func TestCustomExtension(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, storeURL string) {
 		s := startServer(t, storeURL, "")
 		s.want(http.StatusCreated, "POST", "/api/v1/schemas", hrSchema)
@@ -225,6 +226,7 @@ func inUse(t *testing.T, s *served) {
 }
 
 func TestCustomResourceType(t *testing.T) {
+	t.Parallel()
 	onStores(t, func(t *testing.T, storeURL string) {
 		s := startServer(t, storeURL, "")
 		if a := s.want(http.StatusBadRequest, "POST", "/api/v1/resource-types", deviceType); !strings.Contains(a.text, "Device") {

@@ -19,6 +19,7 @@ var simVaries = regexp.MustCompile(`in [\d.]+ s|sim-[0-9a-z]+`)
 
 // TestSimulateGuide holds that docs/simulate.md shows what the program prints.
 func TestSimulateGuide(t *testing.T) {
+	t.Parallel()
 	testserver.Long(t)
 	const file = "../../docs/simulate.md"
 	text, err := os.ReadFile(file)

@@ -68,6 +68,7 @@ func (s *served) syncJSON(want int, args ...string) *dirsync.Report {
 // TestPlanApplyApprove walks through what an administrator does, by the command line against a
 // running server.
 func TestPlanApplyApprove(t *testing.T) {
+	t.Parallel()
 	for name, url := range map[string]string{"bolt": "bolt:" + t.TempDir() + "/rollcall.db", "redis": testserver.StartRedis(t).URL()} {
 		t.Run(name, func(t *testing.T) {
 			ldif := newLDIF(t, 1100)
