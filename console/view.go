@@ -49,7 +49,7 @@ var notices = map[string]string{
 	"add": "The member was added.", "remove": "The member was removed.", "ended": "The session has ended.", "mailed-invitation": "The invitation was mailed.", "taken-back": "The invitation was taken back.",
 	"loggedout": "You are signed out.", "reset": "Your new password is set: sign in with it.", "mailed": "If there is such an account, a link was mailed to it.",
 	"registered": "Your account is ready: sign in.", "address": "The e-mail address is confirmed.",
-	"run": "The run is over.", "approve": "The plan was applied.", "reset-mail": "A link for a new password was mailed.",
+	"revoked": "The token has ended.", "run": "The run is over.", "approve": "The plan was applied.", "reset-mail": "A link for a new password was mailed.",
 }
 
 // show renders a page.

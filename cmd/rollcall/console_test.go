@@ -90,14 +90,14 @@ func TestConsoleRights(t *testing.T) {
 	ada, boss := s.makeUser("default", "ada", ""), s.makeUser("default", "boss", "admin")
 	v := visit(s)
 	v.signIn("ada").says("ada").lacks("People")
-	for _, path := range []string{"people", "people/new", "people/" + boss.id, "groups", "invitations", "permissions", "credentials", "audit", "sync", "sync/runs/x"} {
+	for _, path := range []string{"people", "people/new", "people/" + boss.id, "groups", "invitations", "permissions", "credentials", "audit", "settings", "sync", "sync/runs/x"} {
 		v.open(403, "/console/"+path)
 	}
 	for path, form := range map[string]url.Values{
 		"people": {"userName": {"x"}}, "people/" + boss.id: {"version": {"1"}, "displayName": {"x"}}, "people/" + boss.id + "/disable": {},
 		"people/" + boss.id + "/delete": {"sure": {"on"}}, "people/" + boss.id + "/erase": {"sure": {"on"}}, "people/" + boss.id + "/deactivate": {}, "people/" + boss.id + "/password": {"password": {goodPassword + "x"}}, "people/" + boss.id + "/impersonate": {},
 		"people/" + ada.id + "/role": {"role": {"admin"}}, "people/" + ada.id + "/groups": {"groups": {"x"}}, "people/" + ada.id + "/disable": {}, "groups": {"displayName": {"x"}},
-		"invitations": {"userName": {"x"}}, "sync/x/run": {}, "sync/runs/x/approve": {},
+		"settings": {"patch": {`{"allowGuestSignup": true}`}}, "tokens/x/revoke": {}, "invitations": {"userName": {"x"}}, "sync/x/run": {}, "sync/runs/x/approve": {},
 	} {
 		v.request(403, "POST", "/console/"+path, form)
 	}
@@ -240,6 +240,14 @@ func TestConsoleRest(t *testing.T) {
 	boss.submit(200, "/remove", nil).says("The member was removed.", "None.")
 	boss.open(200, "/console/groups").submit(409, "/groups", url.Values{"displayName": {"sales"}})
 	boss.open(200, "/console/groups/"+group).submit(200, "/delete", url.Values{"sure": {"on"}}).says("It was deleted.").lacks("Sales")
+
+	// Settings and tokens.
+	s.want(201, "POST", "/api/v1/tokens", `{"name":"nightly","client":"nightly"}`)
+	boss.open(200, "/console/settings").says("passwordPolicy", "default, with the roles of default", "nightly")
+	boss.submit(400, "/settings", url.Values{"patch": {"minLength = 14"}}).says("this is no JSON object", "minLength = 14")
+	boss.submit(400, "/settings", url.Values{"patch": {`{"nonsense": 1}`}}).says("nonsense")
+	boss.submit(200, "/settings", url.Values{"patch": {`{"passwordPolicy": {"minLength": 9}}`}}).says("The changes are saved.", `"minLength": 9`)
+	boss.submit(200, "/revoke", nil).says("The token has ended.").lacks("nightly")
 
 	// Invitations, and the link that is not mailed; a new password by link.
 	boss.open(200, "/console/invitations").submit(200, "/invitations", url.Values{"userName": {"grace"}}).says("shown this once", "grace")
