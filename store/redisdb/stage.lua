@@ -16,6 +16,10 @@ if not (expect == '*' and head ~= '' or expect ~= '*' and tonumber(expect) == ve
 
 local others, k, a = call('HLEN', KEYS[1]) > (state and 1 or 0), 4, 6
 local dropped = {}
+-- Nothing is written before all of it is known to be possible: what is staged without a mark in KEYS[1]
+-- would belong to nobody.
+local writes = {}
+local function write(...) writes[#writes + 1] = {...} end
 for i = 1, tonumber(ARGV[6]) do
   local sign, who, n = ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3])
   a = a + 3
@@ -29,11 +33,11 @@ for i = 1, tonumber(ARGV[6]) do
       local own, want = sign ~= '<', sign == '+'
       local was = call('ZSCORE', own and KEYS[3] or KEYS[4], other) and true or false
       local side = P .. 'x:' .. (own and 'm' or 'g')
-      call('ZREM', side .. (want and '-:' or '+:') .. self, other)
+      write('ZREM', side .. (want and '-:' or '+:') .. self, other)
       if was ~= want then
-        call('ZADD', side .. (want and '+:' or '-:') .. self, 0, other)
+        write('ZADD', side .. (want and '+:' or '-:') .. self, 0, other)
       else
-        call('ZREM', side .. (want and '+:' or '-:') .. self, other)
+        write('ZREM', side .. (want and '+:' or '-:') .. self, other)
       end
     end
   end
@@ -42,6 +46,7 @@ for i = 1, tonumber(ARGV[6]) do
     dropped[#dropped + 1] = who
   end
 end
+for _, w in ipairs(writes) do call(unpack(w)) end
 local now = call('TIME')
 local ms = string.format('%013d', tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000))
 call('HSET', KEYS[1], self, 'p ' .. nonce .. ' ' .. ms)

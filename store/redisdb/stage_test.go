@@ -343,3 +343,22 @@ func TestChangeBeforeTheMerge(t *testing.T) {
 		})
 	}
 }
+
+// TestBusyLeavesNothing: a change of many edges that finds somebody else at work on one of them has
+// staged nothing, which nobody would own and take away.
+func TestBusyLeavesNothing(t *testing.T) {
+	t.Parallel()
+	g := newStage(t)
+	now := fmt.Sprintf("%013d", time.Now().UnixMilli())
+	if err := g.b.client.HSet(t.Context(), stagedKey(ws), g.new[160].String(), "p zyxwvutsrqpo "+now).Err(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := g.w.Commit(ctx, &scim.Commit{Ref: g.group, Expect: scim.MustExist, Edges: g.change}); err == nil {
+		t.Fatal("a change of somebody whom another is at work on was made")
+	}
+	if keys, err := g.b.client.Keys(t.Context(), prefix(ws)+"x:*").Result(); err != nil || len(keys) > 0 {
+		t.Errorf("staged are %v, %v", keys, err)
+	}
+}
