@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // asked are the commands that ask before they do what cannot simply be done again, with
@@ -73,6 +71,5 @@ func (c *cli) ask(cmd *cobra.Command, question string, args []string) error {
 
 // atTerminal tells whether somebody is there to answer.
 func (c *cli) atTerminal() bool {
-	f, ok := c.stdin.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && isTerminal(c.stderr)
+	return isTerminal(c.stdin) && isTerminal(c.stderr)
 }

@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // yesFlag is how a script agrees to what a person would be asked.
@@ -20,8 +18,7 @@ func (c *cli) confirm(yes bool, what, word string) error {
 	if yes {
 		return nil
 	}
-	f, ok := c.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(c.stdin) {
 		return usagef("%s. Give --yes if that is what you want", what)
 	}
 	fmt.Fprintf(c.stderr, "%s. Type %s to go on: ", what, word)

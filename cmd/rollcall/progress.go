@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -17,9 +16,9 @@ import (
 // progressEvery is how often the bar is drawn.
 const progressEvery = 300 * time.Millisecond
 
-// isTerminal tells whether people watch what is written.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal tells whether people watch what is written, or type what is read.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rollcall/internal/simulate"
 )
@@ -92,8 +90,8 @@ func (c *cli) simulate(cmd *cobra.Command, config simulate.Config) error {
 	if err := config.Validate(); err != nil {
 		return usagef("%v", err)
 	}
-	if f, ok := c.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		config.Progress = func(step, what string) { fmt.Fprintf(f, "\r\x1b[K%s  %s", step, what) }
+	if isTerminal(c.stderr) {
+		config.Progress = func(step, what string) { fmt.Fprintf(c.stderr, "\r\x1b[K%s  %s", step, what) }
 	}
 	report, err := simulate.Run(cmd.Context(), config)
 	if config.Progress != nil {
