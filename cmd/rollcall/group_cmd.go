@@ -42,7 +42,7 @@ func (c *cli) groupWriteCommand(use, short string, create bool) *cobra.Command {
 	workspace := workspaceFlag(cmd)
 	f := cmd.Flags()
 	f.StringVar(&description, "description", "", "what it is for")
-	f.BoolVar(&admin, "admin", false, "its direct members are administrators")
+	f.BoolVar(&admin, "admin", false, "its members are administrators, those of groups in it too")
 	f.StringSliceVar(&ldap, "ldap-group", nil, "LDAP group whose members it gets at each sync; may be repeated")
 	if !create {
 		f.StringVar(&name, "name", "", "a new name")
